@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What the compiler at hand can and cannot do, as macros with the prefix ALOFT_.
+// Layer: L0 base
+//
+// 1. ALOFT_TRAMPOLINE: 1 where returning a handle from await_suspend is not compiled to a tail
+//    call, so that a chain of awaits would grow the stack: GCC without optimisation, and GCC under
+//    the address and thread sanitizers. GCC at -O1 and -Og cannot be told from -O2 by a macro; the
+//    CMake target and aloft.pc add -foptimize-sibling-calls there, anybody else adds that flag or
+//    defines ALOFT_TRAMPOLINE=1. Translation units with different values may be linked together:
+//    no type's layout depends on it, and the functions that do are never shared between them.
+// 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
+//    suspension when await_suspend is inlined, so there it stays out of line.
+// 3. ALOFT_SMALL_QUEUES: tests build with queues of a few entries, to reach the overflow paths. It
+//    changes layouts and therefore the inline namespace.
+#pragma once
+
+#include <aloft/version.hpp>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define ALOFT_NOINLINE [[gnu::noinline]]
+#define ALOFT_ALWAYS_INLINE [[gnu::always_inline]] inline
+#else
+#define ALOFT_NOINLINE
+#define ALOFT_ALWAYS_INLINE inline
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ALOFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ALOFT_ASAN 1
+#endif
+#endif
+#ifndef ALOFT_ASAN
+#define ALOFT_ASAN 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define ALOFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ALOFT_TSAN 1
+#endif
+#endif
+#ifndef ALOFT_TSAN
+#define ALOFT_TSAN 0
+#endif
+
+#ifndef ALOFT_TRAMPOLINE
+#if defined(__GNUC__) && !defined(__clang__) && (!defined(__OPTIMIZE__) || ALOFT_ASAN || ALOFT_TSAN)
+#define ALOFT_TRAMPOLINE 1
+#else
+#define ALOFT_TRAMPOLINE 0
+#endif
+#endif
+
+#if defined(__clang__) && __clang_major__ < 19
+#define ALOFT_AWAIT_SUSPEND ALOFT_NOINLINE
+#else
+#define ALOFT_AWAIT_SUSPEND
+#endif
+
+#ifndef ALOFT_SMALL_QUEUES
+#define ALOFT_SMALL_QUEUES 0
+#endif
+
+#if ALOFT_SMALL_QUEUES
+#define ALOFT_ABI v0_1_small
+#else
+#define ALOFT_ABI v0_1
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Recycles coroutine frames: a cache per thread, and a shared depot through which full batches
+// move.
+// Layer: L0 base
+//
+// Life cycle: a frame is taken from the calling thread's free list of its size class and given back
+// to the free list of whichever thread destroys it. Tasks that begin on one thread and end on
+// another would drain one cache and fill the other, so a list that reaches two batches hands one to
+// the depot, and an empty list takes one from there before it asks operator new.
+//
+// 1. A free list is touched by its own thread only.
+// 2. The depot is touched under its lock only, a whole batch at a time; it holds at most
+//    depot_batches per class, and what is over goes back to operator delete.
+// 3. The thread_local object is trivially destructible (MinGW may run thread_local destructors
+//    twice); workers call release_thread_frames() before they end. Frames cached by other threads
+//    that end go with retire_guard, which is armed before the first frame is cached.
+// 4. Under the address sanitizer nothing is recycled, so that a use after free is seen.
+// 5. thread_local storage is reached only inside functions that are not inlined, so that no
+//    compiler caches its address across a suspension that changes threads.
+#pragma once
+
+#include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <new>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+inline constexpr std::size_t frame_class_bytes = 32;
+inline constexpr std::size_t frame_classes = 32; // frames of up to 1 KiB are recycled
+inline constexpr std::uint32_t frame_batch = 64;
+inline constexpr std::uint32_t depot_batches = 256;
+
+struct free_frame {
+    free_frame* next;
+    free_frame* next_batch; // used by the first frame of a batch in the depot
+};
+
+struct frame_list {
+    free_frame* head = nullptr;
+    std::uint32_t count = 0;
+};
+
+struct frame_cache {
+    std::array<frame_list, frame_classes> lists{};
+    bool guarded = false;
+    bool retired = false; // the thread is ending: nothing more is cached
+};
+
+class frame_depot {
+public:
+    /// Takes a batch of frame_batch frames linked by `next`.
+    void put(std::size_t size_class, free_frame* batch) noexcept {
+        shelf& s = shelves_[size_class];
+        {
+            const std::scoped_lock lock(s.lock);
+            if (s.count < depot_batches) {
+                batch->next_batch = s.head;
+                s.head = batch;
+                ++s.count;
+                return;
+            }
+        }
+        free_all(batch);
+    }
+
+    /// A batch, or nullptr.
+    [[nodiscard]] free_frame* take(std::size_t size_class) noexcept {
+        shelf& s = shelves_[size_class];
+        const std::scoped_lock lock(s.lock);
+        free_frame* batch = s.head;
+        if (batch != nullptr) {
+            s.head = batch->next_batch;
+            --s.count;
+        }
+        return batch;
+    }
+
+    static void free_all(free_frame* frame) noexcept {
+        while (frame != nullptr) {
+            free_frame* next = frame->next;
+            ::operator delete(frame);
+            frame = next;
+        }
+    }
+
+private:
+    struct alignas(cacheline_bytes) shelf {
+        spin_lock lock;
+        free_frame* head = nullptr;
+        std::uint32_t count = 0;
+    };
+    std::array<shelf, frame_classes> shelves_{};
+};
+
+constinit inline frame_depot depot{};
+constinit inline thread_local frame_cache thread_frames{};
+
+/// Gives the calling thread's cached frames back to operator delete.
+ALOFT_NOINLINE inline void release_thread_frames() noexcept {
+    for (frame_list& list : thread_frames.lists) {
+        frame_depot::free_all(list.head);
+        list = {};
+    }
+}
+
+struct retire_guard {
+    void arm() noexcept {}
+    ~retire_guard() {
+        release_thread_frames();
+        thread_frames.retired = true;
+    }
+};
+
+/// On threads that are not workers: empties the cache when the thread ends.
+ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
+#if !defined(__MINGW32__)
+    static thread_local retire_guard guard;
+    guard.arm();
+#endif
+    thread_frames.guarded = true;
+}
+
+[[nodiscard]] ALOFT_NOINLINE inline void* allocate_frame(std::size_t bytes) {
+#if !ALOFT_ASAN
+    const std::size_t size_class = (bytes - 1) / frame_class_bytes;
+    if (size_class < frame_classes) {
+        frame_list& list = thread_frames.lists[size_class];
+        if (list.head == nullptr) {
+            if (thread_frames.retired) [[unlikely]] {
+                return ::operator new((size_class + 1) * frame_class_bytes);
+            }
+            if (!thread_frames.guarded) [[unlikely]] {
+                arm_retire_guard();
+            }
+            list.head = depot.take(size_class);
+            if (list.head == nullptr) {
+                return ::operator new((size_class + 1) * frame_class_bytes);
+            }
+            list.count = frame_batch;
+        }
+        free_frame* frame = list.head;
+        list.head = frame->next;
+        --list.count;
+        return frame;
+    }
+#endif
+    // Rounded up in every build: builds with and without the sanitizer may share frames.
+    return ::operator new((bytes + frame_class_bytes - 1) / frame_class_bytes * frame_class_bytes);
+}
+
+ALOFT_NOINLINE inline void deallocate_frame(void* memory, std::size_t bytes) noexcept {
+#if !ALOFT_ASAN
+    const std::size_t size_class = (bytes - 1) / frame_class_bytes;
+    frame_cache& cache = thread_frames;
+    if (size_class < frame_classes && !cache.retired) {
+        if (!cache.guarded) [[unlikely]] {
+            arm_retire_guard();
+        }
+        frame_list& list = cache.lists[size_class];
+        if (list.count == 2 * frame_batch) [[unlikely]] {
+            free_frame* batch = list.head;
+            free_frame* last = batch;
+            for (std::uint32_t i = 1; i < frame_batch; ++i) {
+                last = last->next;
+            }
+            list.head = last->next;
+            last->next = nullptr;
+            list.count -= frame_batch;
+            depot.put(size_class, batch);
+        }
+        list.head = ::new (memory) free_frame{list.head, nullptr};
+        ++list.count;
+        return;
+    }
+#endif
+    (void)bytes;
+    ::operator delete(memory);
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// What can be awaited, what it gives, and how anything awaitable becomes a task.
+// Layer: L1 coro
+#pragma once
+
+#include <aloft/task.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+template <class A>
+concept has_member_co_await = requires(A&& a) { static_cast<A&&>(a).operator co_await(); };
+template <class A>
+concept has_free_co_await = requires(A&& a) { operator co_await(static_cast<A&&>(a)); };
+
+/// The awaiter of an awaitable, as co_await would get it outside of await_transform.
+template <class A>
+[[nodiscard]] ALOFT_ALWAYS_INLINE decltype(auto) get_awaiter(A&& a) {
+    if constexpr (has_member_co_await<A>) {
+        return static_cast<A&&>(a).operator co_await();
+    } else if constexpr (has_free_co_await<A>) {
+        return operator co_await(static_cast<A&&>(a));
+    } else {
+        return static_cast<A&&>(a);
+    }
+}
+
+template <class A>
+concept awaiter = requires(A& a) {
+    { a.await_ready() } -> std::convertible_to<bool>;
+    a.await_resume();
+};
+
+template <class A>
+concept awaitable = requires(A&& a) {
+    { detail::get_awaiter(static_cast<A&&>(a)) } -> awaiter;
+} && (has_member_co_await<A> || has_free_co_await<A> || awaiter<std::remove_reference_t<A>>);
+
+template <class A>
+using await_result_t =
+    decltype(std::declval<
+                 std::add_lvalue_reference_t<decltype(detail::get_awaiter(std::declval<A>()))>>()
+                 .await_resume());
+
+/// What a task that awaits A ends with: values are moved out of temporaries.
+template <class A>
+using task_result_t =
+    std::conditional_t<std::is_rvalue_reference_v<await_result_t<A>>,
+                       std::remove_reference_t<await_result_t<A>>, await_result_t<A>>;
+
+template <class A>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+
+/// A is T for a temporary, which moves into the frame, and T& for an lvalue, which is referred to.
+template <class A>
+task<task_result_t<A>> await_in_task(A a) {
+    co_return co_await static_cast<A&&>(a);
+}
+
+/// The awaitable itself if it is a task, a task that awaits it otherwise.
+template <class A>
+[[nodiscard]] auto as_task(A&& a) {
+    if constexpr (is_task<std::remove_cvref_t<A>>) {
+        static_assert(!std::is_lvalue_reference_v<A>,
+                      "a task is awaited once: hand it over with std::move");
+        return std::remove_cvref_t<A>(static_cast<A&&>(a));
+    } else {
+        return await_in_task<A>(static_cast<A&&>(a));
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

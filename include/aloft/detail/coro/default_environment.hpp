@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Where tasks go that are started on a thread that is no worker.
+// Layer: L1 coro
+//
+// The coroutine layer knows no runtime. A program that includes runtime.hpp anywhere has one: that
+// header installs the hook during static initialisation, and nothing writes it later.
+#pragma once
+
+#include <aloft/detail/coro/executor.hpp>
+#include <aloft/error.hpp>
+
+#include <string>
+#include <system_error>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+using environment_hook = const environment& (*)();
+constinit inline environment_hook default_environment_hook = nullptr;
+
+/// The worker's environment, the default runtime's, or nullptr where there is no runtime at all.
+[[nodiscard]] inline const environment* find_environment() {
+    const environment* env = current_environment();
+    if (env == nullptr && default_environment_hook != nullptr) {
+        env = &default_environment_hook();
+    }
+    return env;
+}
+
+/// The same, or std::system_error where there is none.
+[[nodiscard]] inline const environment& need_environment(const char* who) {
+    const environment* env = find_environment();
+    if (env == nullptr) {
+        throw_error(std::make_error_code(std::errc::operation_not_permitted),
+                    std::string(who) + ": the program has no runtime; include <aloft/runtime.hpp>");
+    }
+    return *env;
+}
+
+/// What a runtime is to the coroutine layer.
+class environment_owner {
+public:
+    [[nodiscard]] const environment& root_environment() const noexcept { return root_; }
+
+    environment_owner(const environment_owner&) = delete;
+    environment_owner& operator=(const environment_owner&) = delete;
+
+protected:
+    environment_owner() noexcept { root_.owner = this; }
+    ~environment_owner() = default;
+    environment root_{};
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

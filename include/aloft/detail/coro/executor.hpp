@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What the coroutine layer needs of a runtime: somewhere to put work. No threads, no system calls.
+// Layer: L1 coro
+//
+// 1. An executor outlives every task that was started on it (the runtime's destructor joins them).
+// 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
+//    written before the first of them starts and never afterwards.
+// 3. post, fork, reschedule and run_blocking never fail and never allocate: the node is the
+//    storage.
+#pragma once
+
+#include <aloft/detail/base/work_node.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <memory>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// A call for the blocking pool. `run` is called once; a kind other than `run` says
+/// that the pool is shutting down, or could not start a thread, and that nothing may block.
+struct blocking_call {
+    enum class outcome_kind : unsigned char { run, canceled, no_thread };
+    blocking_call* next = nullptr;
+    void (*run)(blocking_call&, outcome_kind) noexcept = nullptr;
+};
+
+/// Takes exceptions that nobody will collect; shared by a runtime and its failed tasks, because a
+/// handle may outlive the runtime.
+class unhandled_sink {
+public:
+    virtual ~unhandled_sink() = default;
+    virtual void report(std::exception_ptr error, const char* task_name) noexcept = 0;
+};
+
+class executor {
+public:
+    /// Makes a coroutine runnable behind what is runnable already. Any thread.
+    virtual void post(work_node& node) noexcept = 0;
+
+    /// Makes a coroutine runnable before older work, where others can steal it. Any thread.
+    virtual void fork(work_node& node) noexcept = 0;
+
+    /// Posts a whole list. Any thread.
+    virtual void post_all(work_list&& nodes) noexcept = 0;
+
+    /// Puts a coroutine that suspends right behind this call behind what is runnable.
+    virtual void reschedule(work_node& node) noexcept = 0;
+
+    virtual void run_blocking(blocking_call& call) noexcept = 0;
+
+    /// Bracket the life of a task that the runtime has to join. Any thread.
+    virtual void task_started() noexcept = 0;
+    virtual void task_finished() noexcept = 0;
+
+    /// Where exceptions go that nobody collects. It outlives the executor.
+    [[nodiscard]] virtual std::shared_ptr<unhandled_sink> sink() const noexcept = 0;
+
+protected:
+    ~executor() = default;
+};
+
+class environment_owner;
+
+/// What every awaited child inherits.
+struct environment {
+    executor* exec = nullptr;
+    environment_owner* owner = nullptr;
+};
+
+constinit inline thread_local const environment* thread_environment = nullptr;
+
+/// The environment of the worker that this thread is, or nullptr.
+[[nodiscard]] ALOFT_NOINLINE inline const environment* current_environment() noexcept {
+    return thread_environment;
+}
+
+ALOFT_NOINLINE inline void set_current_environment(const environment* env) noexcept {
+    thread_environment = env;
+}
+
+/// The executor whose worker this thread is, or nullptr.
+[[nodiscard]] inline executor* current_executor() noexcept {
+    const environment* env = current_environment();
+    return env == nullptr ? nullptr : env->exec;
+}
+
+/// The environment of a coroutine: its own if it is one of ours, the thread's otherwise.
+template <class Promise>
+[[nodiscard]] const environment* environment_of(std::coroutine_handle<Promise> coroutine) noexcept {
+    if constexpr (requires {
+                      { coroutine.promise().env } -> std::convertible_to<const environment*>;
+                  }) {
+        return coroutine.promise().env;
+    } else {
+        return current_environment();
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

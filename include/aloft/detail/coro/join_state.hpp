@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Who destroys a spawned task's frame, and who is told that it ended.
+// Layer: L1 coro
+//
+// The state is the promise's `owner`:
+//
+//   unawaited --join--> waiter     --end--> done (the waiter is resumed; its handle owns the frame)
+//   unawaited --end---> done       (the handle owns the frame)
+//   unawaited --drop--> detached   --end--> frame destroyed by the ending thread
+//   waiter    --leave-> unawaited  (the joining frame is destroyed while it waits)
+//
+// 1. `end` is one exchange by the thread on which the task ended, when the coroutine is suspended
+//    at its end; `join`, `drop` and `leave` are compare-exchanges by the owner of the handle.
+// 2. Before `end` the frame belongs to the running task. After it, to the handle, or in the
+//    detached state to the ending thread. Exactly one side destroys it, because exactly one of
+//    `end` and `drop` comes second and sees the other.
+// 3. The waiter lives in the joining awaiter and is resumed once, by the exchange that took it out.
+#pragma once
+
+#include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/promise_base.hpp>
+#include <aloft/task.hpp>
+
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+struct join_waiter : work_node {
+    executor* exec = nullptr;
+};
+
+enum class join_answer : bool { waiting, already_done };
+enum class drop_answer : bool { left_running, already_done };
+
+class join_state {
+public:
+    static constexpr void* unawaited() noexcept { return nullptr; }
+    static void* detached() noexcept { return mark(1); }
+    static void* done() noexcept { return mark(2); }
+
+    [[nodiscard]] static bool is_done(const promise_base& p) noexcept {
+        // order(join.owner): acquire; the task's result becomes visible
+        return p.owner.load(std::memory_order_acquire) == done();
+    }
+
+    [[nodiscard]] static join_answer join(promise_base& p, join_waiter& waiter) noexcept {
+        void* expected = unawaited();
+        // order(join.owner): release; the waiter's fields become visible to the ending thread
+        // order(join.owner): acquire; on failure the task's result becomes visible
+        if (p.owner.compare_exchange_strong(expected, &waiter, std::memory_order_release,
+                                            std::memory_order_acquire)) {
+            return join_answer::waiting;
+        }
+        require(expected == done(), "a join_handle was awaited by two coroutines");
+        return join_answer::already_done;
+    }
+
+    static void leave(promise_base& p, join_waiter& waiter) noexcept {
+        void* expected = &waiter;
+        require(
+            p.owner.compare_exchange_strong(expected, unawaited(), std::memory_order_acquire),
+            "a frame was destroyed after the task it joins had ended and before it was resumed");
+    }
+
+    [[nodiscard]] static drop_answer drop(promise_base& p) noexcept {
+        void* expected = unawaited();
+        // order(join.owner): acq_rel; either side may be the one that destroys the frame
+        if (p.owner.compare_exchange_strong(expected, detached(), std::memory_order_acq_rel,
+                                            std::memory_order_acquire)) {
+            return drop_answer::left_running;
+        }
+        require(expected == done(), "a join_handle was dropped while it was being awaited");
+        return drop_answer::already_done;
+    }
+
+    /// The hook of a spawned task.
+    template <class T>
+    static std::coroutine_handle<> ended(promise_base& p) noexcept {
+        executor* const exec = p.env->exec;
+        auto& ending = static_cast<promise<T>&>(p);
+        if (ending.failed != nullptr) [[unlikely]] {
+            ending.failed->sink = exec->sink();
+        }
+        // order(join.owner): acq_rel; the result becomes visible to the joiner, the waiter to us
+        void* const before = p.owner.exchange(done(), std::memory_order_acq_rel);
+        std::coroutine_handle<> next = std::noop_coroutine();
+        if (before == detached()) {
+            report_uncollected(ending);
+            p.coroutine.destroy();
+        } else if (before != unawaited()) { // PUBLISHED in both remaining cases
+            auto* const waiter = static_cast<join_waiter*>(before);
+            if (waiter->exec == exec || waiter->exec == nullptr) {
+                next = waiter->coroutine;
+            } else {
+                waiter->exec->post(*waiter);
+            }
+        }
+        exec->task_finished();
+        return next;
+    }
+
+    /// Hands an exception that nobody has collected to the runtime.
+    template <class T>
+    static void report_uncollected(promise<T>& p) noexcept {
+        if (!p.result.failed()) {
+            return;
+        }
+        std::exception_ptr error = p.result.take_error();
+        if (error == nullptr) {
+            return;
+        }
+        require(p.failed != nullptr && p.failed->sink != nullptr,
+                "nobody collected an exception, and there was no memory to note whose it is");
+        p.failed->sink->report(std::move(error), p.failed->coroutine_name);
+    }
+
+private:
+    static void* mark(std::uintptr_t n) noexcept {
+        return reinterpret_cast<void*>(n); // no node has such an address
+    }
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

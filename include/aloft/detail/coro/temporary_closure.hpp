@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Refuses, at compile time, what g++ 12 would destroy twice: a temporary lambda with captures that
+// need destruction, inside a co_await expression.
+// Layer: L1 coro
+//
+// The compiler copies such a temporary into the frame byte by byte and destroys both copies,
+// whatever the function does that it is passed to. So on that compiler the awaitable made from one
+// can be awaited by name only, where the lambda is gone before the co_await begins:
+//     auto call = offload([file] { return parse(file); });
+//     co_await call;
+// Lambdas that capture references and plain values are not affected.
+#pragma once
+
+#include <aloft/config.hpp>
+
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+template <class F>
+[[nodiscard]] constexpr bool is_lambda() noexcept {
+    return std::string_view(__PRETTY_FUNCTION__).find("<lambda") != std::string_view::npos;
+}
+
+/// Whether F, as deduced for an argument `F&&`, is such a temporary.
+template <class F>
+inline constexpr bool is_endangered_temporary =
+    std::is_class_v<F> && !std::is_trivially_destructible_v<F> &&
+    (std::is_aggregate_v<F> || is_lambda<F>());
+#else
+template <class F>
+inline constexpr bool is_endangered_temporary = false;
+#endif
+
+/// An awaitable that is awaited as an lvalue.
+template <class Awaitable>
+class [[nodiscard]] await_by_name : public Awaitable {
+public:
+    explicit await_by_name(Awaitable&& a) : Awaitable(std::move(a)) {}
+
+    [[nodiscard]] auto operator co_await() & {
+        return static_cast<Awaitable&>(*this).operator co_await();
+    }
+
+    template <class A = Awaitable>
+    auto operator co_await() && {
+        static_assert(sizeof(A) == 0,
+                      "g++ 12 destroys the captures of a temporary lambda twice in a co_await "
+                      "expression. Write: auto h = spawn([...]{...}); co_await h;");
+        return std::move(*this);
+    }
+};
+
+template <bool Endangered, class Awaitable>
+[[nodiscard]] ALOFT_ALWAYS_INLINE auto guard_temporary(Awaitable&& made) {
+    if constexpr (Endangered) {
+        return await_by_name<std::remove_cvref_t<Awaitable>>(std::forward<Awaitable>(made));
+    } else {
+        return std::remove_cvref_t<Awaitable>(std::forward<Awaitable>(made));
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: MIT
+// The reactor on io_uring: a ring per worker, whose finished entries any worker may collect.
+// Layer: L2 reactor
+//
+// The ring is set up with COOP_TASKRUN: an answer becomes visible when the owner enters the kernel.
+// The owner submits; whoever holds the reap lock consumes the completion queue.
+//
+// Who may touch what:
+// 1. Submission queue, backlog_, deferred_, submitted_, refusing_: the owner.
+// 2. Completion queue head, operations' `answers`, finished_, woken_: the holder of reap_lock_. The
+// owner
+//    holds it while it is parked, so an answer that ends its wait is not consumed by somebody else.
+// 3. cancels_ and the phases around it: the holder of cancel_lock_.
+// 4. wake_fd_ is written by anyone and never read: a multishot poll posts an entry per write.
+//
+// No wake-up is lost: wake() writes the event counter, and the poll posts an entry. If the owner is
+// in the kernel, its wait returns. If it is on its way there, the wait returns at once, unless the
+// entry was reaped before; then whoever reaped it has set woken_ under the reap lock, which the
+// owner reads under that lock, and does not wait. If the poll is not armed (its last entry came
+// without F_MORE), the owner arms it before it waits, and arming a poll on a non-zero counter posts
+// at once. A cancellation that is listed after the owner looked at cancels_ is followed by wake().
+//
+// No operation is lost: what does not fit into the submission queue waits in backlog_, and a
+// cancellation that does not fit stays in cancels_; both are retried before every submission, and a
+// parked or idle owner submits in every round. Completion-queue overflow is kept by the kernel
+// (NODROP) and flushed by the next entry.
+#pragma once
+
+#include <aloft/detail/base/sanitizer.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/reactor/io_uring_prepare.hpp>
+#include <aloft/detail/reactor/io_uring_ring.hpp>
+#include <aloft/detail/reactor/reactor.hpp>
+#include <aloft/detail/reactor/timers.hpp>
+
+#include <linux/time_types.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class io_uring_reactor;
+
+constinit inline thread_local io_uring_reactor* thread_reactor_slot = nullptr;
+
+/// The reactor that this thread owns, or nullptr.
+ALOFT_NOINLINE inline io_uring_reactor* thread_reactor() noexcept {
+    return thread_reactor_slot;
+}
+ALOFT_NOINLINE inline void set_thread_reactor(io_uring_reactor* own) noexcept {
+    thread_reactor_slot = own;
+}
+
+class io_uring_reactor final : public reactor {
+public:
+    explicit io_uring_reactor(unsigned entries) : ring_(entries) {
+        wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (wake_fd_ < 0) {
+            throw_errno(errno, "eventfd");
+        }
+    }
+    io_uring_reactor(const io_uring_reactor&) = delete;
+    io_uring_reactor& operator=(const io_uring_reactor&) = delete;
+    ~io_uring_reactor() override {
+        if (thread_reactor() == this) {
+            set_thread_reactor(nullptr);
+        }
+        ::close(wake_fd_);
+    }
+
+    [[nodiscard]] unsigned entries() const noexcept { return ring_.entries(); }
+
+    void trial_read() { ring_.trial_read(); }
+
+    void submit(operation& op) noexcept override {
+        op.home = this;
+        if (refusing_) [[unlikely]] {
+            refuse(op);
+            return;
+        }
+        ++submitted_;
+        op.answers = op.limit == nullptr ? answer_bit::own : answer_bit::own | answer_bit::timeout;
+        op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        if (!backlog_.empty() || !enqueue(op)) [[unlikely]] {
+            backlog_.push(op);
+        }
+    }
+
+    void cancel(operation& op) noexcept override {
+        {
+            const std::scoped_lock lock(cancel_lock_);
+            operation_phase expected = operation_phase::in_flight;
+            if (!op.phase.compare_exchange_strong(expected, operation_phase::cancel_listed,
+                                                  std::memory_order_relaxed)) {
+                return; // finished, or asked for already
+            }
+            op.next_cancel = cancels_.load(std::memory_order_relaxed);
+            cancels_.store(&op, std::memory_order_relaxed);
+        }
+        wake();
+    }
+
+    void abandon(operation& op) noexcept override {
+        // order(operation.abandoned): seq_cst; against the reaper's phase and abandoned: one of the
+        // two sees the other, so the operation is not both pushed and released
+        op.abandoned.store(true, std::memory_order_seq_cst);
+        require(op.phase.load(std::memory_order_seq_cst) != operation_phase::finished,
+                "a frame was destroyed after its operation had finished and before it was resumed");
+        cancel(op);
+        // order(operation.released): acquire; nobody touches the operation any more
+        while (op.phase.load(std::memory_order_acquire) != operation_phase::released) {
+            // Serves the ring of this thread meanwhile: it may be the operation's own, or another
+            // thread may wait in the same way for an operation of this one.
+            if (io_uring_reactor* const own = thread_reactor()) {
+                own->wait_and_reap(own->deferred_, now_ns() + 1'000'000);
+            } else {
+                std::this_thread::yield();
+            }
+            cancel(op); // the kernel may have answered that it could not, yet; else no effect
+        }
+    }
+
+    void poll(work_list& finished, clock_ns deadline) noexcept override {
+        finished.append(std::move(deferred_));
+        if (!owned_) [[unlikely]] {
+            owned_ = true;
+            set_thread_reactor(this);
+        }
+        if (deadline == 0 || !finished.empty()) {
+            submit_waiting();
+            enter();
+            if (reap_lock_.try_lock()) {
+                const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+                reap(finished);
+            }
+            return;
+        }
+        wait_and_reap(finished, deadline);
+    }
+
+    void try_reap(work_list& finished) noexcept override {
+        if (has_answers() && reap_lock_.try_lock()) {
+            const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+            reap(finished);
+        }
+    }
+
+    [[nodiscard]] bool has_answers() const noexcept override {
+        const io_uring_cq& queue = ring_.get().cq;
+        return std::atomic_ref<unsigned>(*queue.khead).load(std::memory_order_relaxed) !=
+               std::atomic_ref<unsigned>(*queue.ktail).load(std::memory_order_relaxed);
+    }
+
+    void wake() noexcept override {
+        const std::uint64_t one = 1;
+        ssize_t written = 0;
+        do {
+            written = ::write(wake_fd_, &one, sizeof one);
+        } while (written < 0 && errno == EINTR);
+        // EAGAIN would mean that 2^64 wake-ups were not read: the poll is ready anyway
+    }
+
+    void refuse_all() noexcept override {
+        refusing_ = true;
+        if (!backlog_.empty()) {
+            const std::scoped_lock lock(reap_lock_);
+            while (work_node* const node = backlog_.pop()) {
+                auto& op = static_cast<operation&>(*node);
+                op.result = -ECANCELED;
+                op.answers = 0;
+                finish(op, deferred_);
+            }
+        }
+        if (in_flight() == 0) {
+            return;
+        }
+        if (io_uring_sqe* const sqe = next_entry()) {
+            io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY); // the wake-up poll, too
+            io_uring_sqe_set_data64(sqe, tag_internal);
+        }
+    }
+
+    [[nodiscard]] std::size_t in_flight() const noexcept override {
+        return submitted_ - finished_.load(std::memory_order_relaxed);
+    }
+
+private:
+    // Operations are aligned to 8 bytes at least: the low bits say which answer it is.
+    static constexpr std::uint64_t tag_own = 0;
+    static constexpr std::uint64_t tag_cancel = 1;
+    static constexpr std::uint64_t tag_timeout = 2;
+    static constexpr std::uint64_t tag_mask = 7;
+    static constexpr std::uint64_t tag_internal = 7; // with a null address
+    static constexpr std::uint64_t tag_wake = 6;
+
+    static_assert(sizeof(time_limit) == sizeof(__kernel_timespec));
+
+    [[nodiscard]] io_uring_sqe* next_entry() noexcept {
+        io_uring_sqe* sqe = io_uring_get_sqe(&ring_.get());
+        if (sqe == nullptr) [[unlikely]] {
+            enter();
+            sqe = io_uring_get_sqe(&ring_.get());
+        }
+        return sqe;
+    }
+
+    /// Writes the entries of an operation; false if the queue is full and the kernel takes nothing.
+    [[nodiscard]] bool enqueue(operation& op) noexcept {
+        const unsigned entries_needed = op.limit == nullptr ? 1 : 2;
+        if (io_uring_sq_space_left(&ring_.get()) < entries_needed) [[unlikely]] {
+            enter();
+            if (io_uring_sq_space_left(&ring_.get()) < entries_needed) {
+                return false;
+            }
+        }
+        io_uring_sqe* const sqe = io_uring_get_sqe(&ring_.get());
+        prepare(sqe, op);
+        io_uring_sqe_set_data64(sqe, address_of(op) | tag_own);
+        if (op.limit != nullptr) {
+            io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
+            io_uring_sqe* const limit = io_uring_get_sqe(&ring_.get());
+            __kernel_timespec* const time = reinterpret_cast<__kernel_timespec*>(
+                const_cast<time_limit*>(op.limit)); // same layout; only read
+            io_uring_prep_link_timeout(limit, time, 0);
+            io_uring_sqe_set_data64(limit, address_of(op) | tag_timeout);
+        }
+        kernel_release(&op);
+        return true; // PUBLISHED with the next entry into the kernel
+    }
+
+    /// What has been waiting for room: the wake-up poll, the backlog, cancellations; in this order,
+    /// so that a cancellation reaches the kernel after what it is to cancel.
+    void submit_waiting() noexcept {
+        if (rearm_wake_.load(std::memory_order_relaxed)) [[unlikely]] {
+            if (io_uring_sqe* const sqe = next_entry()) {
+                rearm_wake_.store(false, std::memory_order_relaxed);
+                io_uring_prep_poll_multishot(sqe, wake_fd_, POLLIN);
+                io_uring_sqe_set_data64(sqe, tag_wake);
+            }
+        }
+        while (!backlog_.empty()) {
+            work_node* const node = backlog_.pop();
+            if (!enqueue(static_cast<operation&>(*node))) {
+                backlog_.push(*node); // order among waiting operations does not matter
+                return;
+            }
+        }
+        if (cancels_.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+            const std::scoped_lock lock(cancel_lock_);
+            while (operation* const op = cancels_.load(std::memory_order_relaxed)) {
+                io_uring_sqe* const sqe = next_entry();
+                if (sqe == nullptr) {
+                    return;
+                }
+                cancels_.store(op->next_cancel, std::memory_order_relaxed);
+                op->phase.store(operation_phase::cancel_sent, std::memory_order_relaxed);
+                io_uring_prep_cancel64(sqe, address_of(*op) | tag_own, 0);
+                io_uring_sqe_set_data64(sqe, address_of(*op) | tag_cancel);
+            }
+        }
+    }
+
+    /// Hands the queue to the kernel; also runs what it has ready for this thread. Refusals (EBUSY,
+    /// EAGAIN, EINTR) leave the entries in the queue for the next time.
+    void enter() noexcept { (void)io_uring_submit(&ring_.get()); }
+
+    void wait_and_reap(work_list& finished, clock_ns deadline) noexcept {
+        const std::scoped_lock lock(reap_lock_);
+        submit_waiting();
+        if (has_answers() || woken_ || something_waits()) {
+            enter();
+        } else {
+            __kernel_timespec time{};
+            bool limited = false;
+            if (deadline != no_deadline) {
+                const clock_ns left = std::max<clock_ns>(deadline - now_ns(), 0);
+                time.tv_sec = left / 1'000'000'000;
+                time.tv_nsec = left % 1'000'000'000;
+                limited = true;
+            }
+            io_uring_cqe* first = nullptr;
+            (void)io_uring_submit_and_wait_timeout(&ring_.get(), &first, 1,
+                                                   limited ? &time : nullptr, nullptr);
+        }
+        reap(finished);
+        woken_ = false;
+    }
+
+    /// Whether submit_waiting had to leave something behind; then the owner comes back at once.
+    [[nodiscard]] bool something_waits() const noexcept {
+        return !backlog_.empty() || rearm_wake_.load(std::memory_order_relaxed) ||
+               cancels_.load(std::memory_order_relaxed) != nullptr;
+    }
+
+    /// Holder of the reap lock.
+    void reap(work_list& finished) noexcept {
+        io_uring_cq& queue = ring_.get().cq;
+        unsigned head = *queue.khead;
+        for (;;) {
+            // acquire: the other end is the kernel, which releases the tail behind its entries
+            const unsigned tail =
+                std::atomic_ref<unsigned>(*queue.ktail).load(std::memory_order_acquire);
+            if (head == tail) {
+                break;
+            }
+            for (; head != tail; ++head) {
+                const io_uring_cqe& entry = queue.cqes[head & queue.ring_mask];
+                take_answer(entry.user_data, entry.res, entry.flags, finished);
+            }
+            // release: the other end is the kernel, which acquires the head and reuses the entries
+            std::atomic_ref<unsigned>(*queue.khead).store(head, std::memory_order_release);
+        }
+    }
+
+    void take_answer(std::uint64_t tagged, std::int32_t value, std::uint32_t flags,
+                     work_list& finished) noexcept {
+        if (tagged <= tag_mask) {
+            if (tagged == tag_wake) {
+                woken_ = true;
+                if ((flags & IORING_CQE_F_MORE) == 0) {
+                    rearm_wake_.store(true, std::memory_order_relaxed);
+                }
+            }
+            return;
+        }
+        operation& op = *reinterpret_cast<operation*>(tagged & ~tag_mask);
+        kernel_acquire(&op);
+        switch (tagged & tag_mask) {
+        case tag_own:
+            op.result = value;
+            op.answers = static_cast<std::uint8_t>(op.answers & ~answer_bit::own);
+            break;
+        case tag_timeout:
+            op.timed_out = value == -ETIME;
+            op.answers = static_cast<std::uint8_t>(op.answers & ~answer_bit::timeout);
+            break;
+        default: // the answer of a cancellation; the operation's own says what became of it
+            op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+            break;
+        }
+        if (op.answers == 0) {
+            finish(op, finished);
+        }
+    }
+
+    /// All of the operation's own answers are there; only a cancellation's may be owed.
+    void finish(operation& op, work_list& finished) noexcept {
+        operation_phase expected = operation_phase::in_flight;
+        if (!op.phase.compare_exchange_strong(expected, operation_phase::finished,
+                                              std::memory_order_seq_cst)) [[unlikely]] {
+            const std::scoped_lock lock(cancel_lock_);
+            if (op.phase.load(std::memory_order_relaxed) == operation_phase::cancel_sent) {
+                return; // its answer brings us here again
+            }
+            unlist(op);
+            op.phase.store(operation_phase::finished, std::memory_order_seq_cst);
+        }
+        finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        // order(operation.abandoned): seq_cst; see abandon()
+        if (op.abandoned.load(std::memory_order_seq_cst)) [[unlikely]] {
+            // order(operation.released): release; the last touch of an abandoned operation
+            op.phase.store(operation_phase::released, std::memory_order_release); // PUBLISHED
+            return;
+        }
+        finished.push(op);
+    }
+
+    void unlist(operation& op) noexcept {
+        operation* at = cancels_.load(std::memory_order_relaxed);
+        if (at == &op) {
+            cancels_.store(op.next_cancel, std::memory_order_relaxed);
+            return;
+        }
+        for (; at != nullptr; at = at->next_cancel) {
+            if (at->next_cancel == &op) {
+                at->next_cancel = op.next_cancel;
+                return;
+            }
+        }
+    }
+
+    void refuse(operation& op) noexcept {
+        op.result = -ECANCELED;
+        op.phase.store(operation_phase::finished, std::memory_order_relaxed);
+        deferred_.push(op);
+    }
+
+    [[nodiscard]] static std::uint64_t address_of(operation& op) noexcept {
+        return reinterpret_cast<std::uintptr_t>(&op);
+    }
+
+    io_uring_ring ring_;
+    int wake_fd_ = -1;
+    bool owned_ = false;
+    bool woken_ = false;
+    bool refusing_ = false;
+    std::size_t submitted_ = 0;
+    work_list backlog_;
+    work_list deferred_;
+    atomic<bool> rearm_wake_{true};
+    atomic<std::size_t> finished_{0};
+    atomic<operation*> cancels_{nullptr};
+    spin_lock cancel_lock_;
+    spin_lock reap_lock_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// One io_uring instance: set up with the features that the reactor relies on, or refused with a
+// reason.
+// Layer: L2 reactor
+//
+// 1. ENOMEM (locked memory) halves the ring down to a floor and then is an error; EMFILE is an
+//    error. EPERM, ENOSYS, EINVAL, a missing feature or opcode, and a failed trial read mean that
+//    this kernel, or whoever confines the process, does not offer io_uring: ring_unavailable.
+// 2. The ring is not inherited by fork(): a child would share, and steal from, the completion
+//    queue.
+#pragma once
+
+#include <aloft/detail/base/assert.hpp>
+#include <aloft/error.hpp>
+
+#include <liburing.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// io_uring cannot be used here; another backend can.
+class ring_unavailable : public std::system_error {
+public:
+    using std::system_error::system_error;
+};
+
+class io_uring_ring {
+public:
+    explicit io_uring_ring(unsigned entries) {
+        entries = std::max(entries, 2U); // an operation and its linked timeout go in together
+        for (;; entries /= 2) {
+            const int error = try_setup(entries);
+            if (error == 0) {
+                break;
+            }
+            if (error == ENOMEM && entries > smallest_entries) {
+                continue;
+            }
+            refuse(error);
+        }
+        try {
+            check();
+        } catch (...) {
+            io_uring_queue_exit(&ring_);
+            throw;
+        }
+        (void)io_uring_ring_dontfork(&ring_);
+    }
+    io_uring_ring(const io_uring_ring&) = delete;
+    io_uring_ring& operator=(const io_uring_ring&) = delete;
+    ~io_uring_ring() { io_uring_queue_exit(&ring_); }
+
+    [[nodiscard]] io_uring& get() noexcept { return ring_; }
+    [[nodiscard]] const io_uring& get() const noexcept { return ring_; }
+    [[nodiscard]] unsigned entries() const noexcept { return ring_.sq.ring_entries; }
+
+    /// One read through the ring, from a pipe: setup that succeeds is not yet a ring that works.
+    void trial_read() {
+        std::array<int, 2> ends{};
+        if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+            throw_errno(errno, "pipe2");
+        }
+        char got = 0;
+        const char sent = 'x';
+        int answer = ::write(ends[1], &sent, 1) == 1 ? 0 : -errno;
+        if (answer == 0) {
+            io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+            io_uring_prep_read(sqe, ends[0], &got, 1, static_cast<__u64>(-1));
+            io_uring_sqe_set_data64(sqe, 0);
+            io_uring_cqe* cqe = nullptr;
+            answer = io_uring_submit_and_wait(&ring_, 1);
+            if (answer >= 0) {
+                answer = io_uring_wait_cqe(&ring_, &cqe);
+            }
+            if (answer == 0) {
+                answer = cqe->res;
+                io_uring_cqe_seen(&ring_, cqe);
+            }
+        }
+        ::close(ends[0]);
+        ::close(ends[1]);
+        if (answer != 1 || got != sent) {
+            throw ring_unavailable(system_error_code(answer < 0 ? -answer : EIO),
+                                   "io_uring: a trial read failed");
+        }
+    }
+
+private:
+    static constexpr unsigned smallest_entries = 8;
+
+    int try_setup(unsigned entries) noexcept {
+        io_uring_params params;
+        std::memset(&params, 0, sizeof params);
+        params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
+                       IORING_SETUP_TASKRUN_FLAG;
+        params.cq_entries = entries * 4;
+        return -io_uring_queue_init_params(entries, &ring_, &params);
+    }
+
+    [[noreturn]] static void refuse(int error) {
+        switch (error) {
+        case EPERM:
+        case EACCES:
+        case ENOSYS:
+        case EINVAL:
+            throw ring_unavailable(system_error_code(error), "io_uring_setup");
+        case ENOMEM:
+            throw_errno(error, "io_uring_setup: not enough locked memory even for a small ring; "
+                               "raise RLIMIT_MEMLOCK (ulimit -l) or use fewer threads");
+        case EMFILE:
+        case ENFILE:
+            throw_errno(error, "io_uring_setup: out of file descriptors; raise RLIMIT_NOFILE "
+                               "(ulimit -n) or use fewer threads");
+        default:
+            throw_errno(error, "io_uring_setup");
+        }
+    }
+
+    void check() {
+        constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG |
+                                    IORING_FEAT_FAST_POLL | IORING_FEAT_RW_CUR_POS;
+        if ((ring_.features & needed) != needed) {
+            throw ring_unavailable(std::make_error_code(std::errc::not_supported),
+                                   "io_uring: the kernel lacks a needed feature");
+        }
+        io_uring_probe* const probe = io_uring_get_probe_ring(&ring_);
+        if (probe == nullptr) {
+            throw ring_unavailable(std::make_error_code(std::errc::not_supported),
+                                   "io_uring: the kernel cannot be probed");
+        }
+        bool complete = true;
+        for (const int opcode :
+             {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_RECV,
+              IORING_OP_SEND, IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_OPENAT,
+              IORING_OP_CLOSE, IORING_OP_FSYNC, IORING_OP_STATX, IORING_OP_POLL_ADD,
+              IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT}) {
+            complete = complete && io_uring_opcode_supported(probe, opcode) != 0;
+        }
+        io_uring_free_probe(probe);
+        if (!complete) {
+            throw ring_unavailable(std::make_error_code(std::errc::not_supported),
+                                   "io_uring: the kernel lacks a needed operation");
+        }
+    }
+
+    io_uring ring_{};
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The record of one operation that the operating system works on, as every backend sees it.
+// Layer: L2 reactor
+//
+// The record lives in the awaiter, inside the coroutine's frame. Phases:
+//
+//   idle --submit--> in_flight --answer--> finished            (in a queue, or being resumed)
+//        in_flight --cancel--> cancel_listed --sent--> cancel_sent --its answer--> in_flight
+//        cancel_listed --answer--> finished                    (unlinked by whoever reaps)
+//        in_flight, cancel_* --abandon flag--> ... --last answer--> released (awaiter may go)
+//
+// Who may touch what:
+// 1. idle: the awaiter, everything.
+// 2. From submit on, the arguments belong to the backend until the phase is finished or released.
+// 3. `phase` is atomic. cancel_listed is entered, left for cancel_sent, and unlinked under the home
+//    reactor's cancel lock, which also guards `next_cancel`.
+// 4. `answers`, `result` and the transition to finished belong to whoever holds the home reactor's
+//    reap lock. The operation is finished when every answer it owes has come: its own, that of its
+//    linked timeout, and that of a cancellation that was sent. So the kernel holds no reference to
+//    the record any more, not even by number: a late cancellation cannot hit another operation that
+//    was given the same address.
+// 5. finished: pushed once to the reaper's list; then it belongs to the worker that resumes it.
+// 6. `abandoned` is set by an awaiter that is destroyed in flight. It then waits for `released`,
+//    which the reaper stores as its last touch instead of pushing the operation.
+// 7. Success beats a late cancellation: the result is the operation's own.
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/work_node.hpp>
+
+#include <cstdint>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class reactor;
+
+enum class operation_kind : std::uint8_t {
+    read,         // fd, address, length, offset (current_position: the file's own)
+    write,        // fd, address, length, offset
+    read_vector,  // fd, address = iovec array, length = count, offset
+    write_vector, // fd, address = iovec array, length = count, offset
+    receive,      // fd, address, length, flags
+    send,         // fd, address, length, flags
+    accept,       // fd, address = sockaddr, second = its length, flags
+    connect,      // fd, address = sockaddr, offset = its length
+    open,         // address = path, flags, length = permissions
+    close,        // fd
+    sync,         // fd, flags: 1 = data only
+    file_size,    // fd, address = the platform's status record
+    poll,         // fd, flags = poll bits
+};
+
+inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
+
+enum class operation_phase : std::uint8_t {
+    idle,
+    in_flight,
+    cancel_listed,
+    cancel_sent,
+    finished,
+    released
+};
+
+/// A relative time limit; layout of the kernel's timespec.
+struct time_limit {
+    std::int64_t seconds = 0;
+    long long nanoseconds = 0;
+};
+
+struct operation : work_node {
+    // arguments
+    void* address = nullptr;
+    void* second = nullptr;
+    std::uint64_t offset = 0;
+    const time_limit* limit = nullptr; // nullptr: none
+    int fd = -1;
+    std::uint32_t length = 0;
+    std::uint32_t flags = 0;
+    // state
+    std::int32_t result = 0; // >= 0, or the negated error number
+    reactor* home = nullptr;
+    operation* next_cancel = nullptr;
+    operation_kind kind = operation_kind::read;
+    std::uint8_t answers = 0; // bits of answer_bit that are still owed
+    bool timed_out = false;   // the linked timeout ended it
+    atomic<bool> abandoned{false};
+    atomic<operation_phase> phase{operation_phase::idle};
+
+    operation() = default;
+    /// Only before it is submitted.
+    operation(const operation& other) noexcept
+        : work_node(),
+          address(other.address),
+          second(other.second),
+          offset(other.offset),
+          limit(other.limit),
+          fd(other.fd),
+          length(other.length),
+          flags(other.flags),
+          kind(other.kind) {}
+    operation& operator=(const operation&) = delete;
+};
+
+namespace answer_bit {
+inline constexpr std::uint8_t own = 1;
+inline constexpr std::uint8_t timeout = 2;
+} // namespace answer_bit
+
+} // namespace aloft::inline ALOFT_ABI::detail

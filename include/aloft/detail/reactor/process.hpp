@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What the runtime needs of the operating system besides I/O: thread set-up, and noticing fork().
+// Layer: L2 reactor
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstddef>
+#include <cstdio>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// Counts the forks between the process that initialised the library and this one.
+inline atomic<unsigned>& fork_generation() noexcept {
+    static atomic<unsigned> generation{0};
+    static const int registered = ::pthread_atfork(
+        nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+    (void)registered;
+    return generation;
+}
+
+/// On the calling thread a write to a broken pipe is an error, not a signal.
+inline void block_broken_pipe_signal() noexcept {
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+}
+
+inline void prepare_worker_thread(std::size_t index) noexcept {
+    block_broken_pipe_signal();
+    char name[16];
+    (void)std::snprintf(name, sizeof name, "aloft-%u", static_cast<unsigned>(index));
+    (void)pthread_setname_np(pthread_self(), name);
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// What a backend offers to the worker that owns it: start operations, collect answers, be woken.
+// Layer: L2 reactor
+//
+// 1. One reactor per worker. submit, poll, refuse_all and the destructor are the owner's; cancel,
+//    wake, abandon and try_reap may be called on any thread.
+// 2. A reactor appends finished operations to the caller's list and never resumes anything.
+// 3. While the owner is parked in poll it holds the reap lock, so that nobody takes the answer that
+//    is to wake it. try_reap takes the answers of owners that are busy elsewhere.
+// 4. wake() makes the current or else the next parking poll return: it is never lost.
+// 5. Nothing here fails for want of memory or queue space: what the kernel does not take yet stays
+//    in a list that is linked through the operations.
+#pragma once
+
+#include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/reactor/operation.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// Nanoseconds of std::chrono::steady_clock.
+using clock_ns = std::int64_t;
+inline constexpr clock_ns no_deadline = INT64_MAX;
+
+class reactor {
+public:
+    virtual ~reactor() = default;
+
+    /// Takes `op` over until it is finished. Batches: the kernel may see it at the next poll only.
+    virtual void submit(operation& op) noexcept = 0;
+
+    /// Asks for `op` to end early. It is finished some time later, whether it was cancelled or not.
+    virtual void cancel(operation& op) noexcept = 0;
+
+    /// For a frame that is destroyed while `op` is in flight: returns when nobody will touch it.
+    virtual void abandon(operation& op) noexcept = 0;
+
+    /// Hands what was submitted to the kernel and appends what is finished. With a `deadline` other
+    /// than 0 it parks until something finishes, wake() is called, or the deadline passes.
+    virtual void poll(work_list& finished, clock_ns deadline) noexcept = 0;
+
+    /// Appends what is finished, if nobody else is doing so.
+    virtual void try_reap(work_list& finished) noexcept = 0;
+
+    /// Whether try_reap might find something; a hint.
+    [[nodiscard]] virtual bool has_answers() const noexcept = 0;
+
+    virtual void wake() noexcept = 0;
+
+    /// Shutdown: asks for everything in flight to end. Whatever is submitted from now on ends with
+    /// the platform's "cancelled" at once. May be called again.
+    virtual void refuse_all() noexcept = 0;
+
+    /// Operations that were submitted and are not finished.
+    [[nodiscard]] virtual std::size_t in_flight() const noexcept = 0;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// The threads that may block: started on demand up to a limit, and retired when they are not
+// needed.
+// Layer: L3 runtime
+//
+// 1. Everything is touched under the mutex, except the call that a thread runs.
+// 2. A call is queued or refused in one critical section, and a thread looks at the queue again
+//    before it waits or retires, so none is left behind.
+// 3. A new thread is started when a call finds nobody waiting. If that fails and there is no thread
+//    at all, the call is refused; if there are some, one of them will take it.
+// 4. stop() refuses what is queued and joins the threads, so the last call has been answered.
+#pragma once
+
+#include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/reactor/process.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <list>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class blocking_pool {
+public:
+    explicit blocking_pool(std::size_t most_threads) : most_threads_(most_threads) {}
+    blocking_pool(const blocking_pool&) = delete;
+    blocking_pool& operator=(const blocking_pool&) = delete;
+    ~blocking_pool() { stop(); }
+
+    /// Any thread.
+    void run(blocking_call& call) noexcept {
+        blocking_call::outcome_kind refused{};
+        {
+            const std::scoped_lock lock(mutex_);
+            join_retired();
+            if (stopping_) {
+                refused = blocking_call::outcome_kind::canceled;
+            } else if (waiting_ > queued_ || threads_.size() >= most_threads_ || start_thread()) {
+                push(call);
+                arrived_.notify_one();
+                return;
+            } else {
+                refused = blocking_call::outcome_kind::no_thread;
+            }
+        }
+        call.run(call, refused); // PUBLISHED
+    }
+
+    /// Threads that exist now.
+    [[nodiscard]] std::size_t threads() const {
+        const std::scoped_lock lock(mutex_);
+        return threads_.size() - retired_.size();
+    }
+
+    void stop() noexcept {
+        cancel_queued();
+        std::list<std::thread> left;
+        {
+            const std::scoped_lock lock(mutex_);
+            left = std::move(threads_);
+            retired_.clear();
+        }
+        for (std::thread& each : left) {
+            each.join();
+        }
+    }
+
+    /// Refuses what has not begun, and all that comes later.
+    void cancel_queued() noexcept {
+        blocking_call* queued = nullptr;
+        {
+            const std::scoped_lock lock(mutex_);
+            stopping_ = true;
+            queued = std::exchange(head_, nullptr);
+            tail_ = nullptr;
+            queued_ = 0;
+            arrived_.notify_all();
+        }
+        while (queued != nullptr) {
+            blocking_call* const next = queued->next;
+            queued->run(*queued, blocking_call::outcome_kind::canceled); // PUBLISHED
+            queued = next;
+        }
+    }
+
+private:
+    using thread_entry = std::list<std::thread>::iterator;
+
+    void push(blocking_call& call) noexcept {
+        call.next = nullptr;
+        (tail_ == nullptr ? head_ : tail_->next) = &call;
+        tail_ = &call;
+        ++queued_;
+    }
+
+    /// False if there is no thread that could take a call.
+    [[nodiscard]] bool start_thread() noexcept {
+        try {
+            threads_.emplace_front();
+            try {
+                threads_.front() = std::thread([this, self = threads_.begin()] { serve(self); });
+            } catch (...) {
+                threads_.pop_front();
+                throw;
+            }
+        } catch (const std::exception&) {
+            return !threads_.empty();
+        }
+        return true;
+    }
+
+    void join_retired() noexcept {
+        while (!retired_.empty()) {
+            retired_.front()->join(); // it has left the critical section in which it retired
+            threads_.erase(retired_.front());
+            retired_.pop_front();
+        }
+    }
+
+    void serve(thread_entry self) noexcept {
+        block_broken_pipe_signal();
+        constexpr std::chrono::seconds keep_idle{10};
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            ++waiting_;
+            const bool something = arrived_.wait_for(
+                lock, keep_idle, [this] { return head_ != nullptr || stopping_; });
+            --waiting_;
+            if (head_ != nullptr) {
+                blocking_call& call = *head_;
+                head_ = call.next;
+                if (head_ == nullptr) {
+                    tail_ = nullptr;
+                }
+                --queued_;
+                lock.unlock();
+                call.run(call, blocking_call::outcome_kind::run); // PUBLISHED
+                lock.lock();
+                continue;
+            }
+            if (stopping_) {
+                return;
+            }
+            if (!something) {
+                try {
+                    retired_.push_back(self);
+                    return;
+                } catch (const std::bad_alloc&) {
+                    continue; // stays for another while
+                }
+            }
+        }
+    }
+
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::size_t most_threads_;
+    std::list<std::thread> threads_;
+    std::list<thread_entry> retired_;
+    blocking_call* head_ = nullptr;
+    blocking_call* tail_ = nullptr;
+    std::size_t queued_ = 0;
+    std::size_t waiting_ = 0;
+    bool stopping_ = false;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

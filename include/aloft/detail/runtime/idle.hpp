@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Who sleeps, who searches, and whom to wake: the protocol by which no work is left unseen.
+// Layer: L3 runtime
+//
+// A worker is running, searching (it looks into other workers' queues), or sleeping (listed in
+// sleepers_, parked or about to park). state_ packs the number of searching and of sleeping
+// workers.
+//
+//   running   --begin_search-->  searching      refused if half of the workers search already
+//   searching --end_search---->  running        found something
+//   running, searching --sleep--> sleeping
+//   sleeping  --wake_one------>  searching      by another thread, which then wakes its reactor
+//   sleeping  --leave_sleep--->  running        by itself, if nobody woke it meanwhile
+//
+// Invariant: when work is visible in a queue, then some worker is running, or searching, or about
+// to look at that queue once more; so a worker that finds work will look at it, or somebody will.
+//
+// Proof, for every way in which the last worker could look away.
+// 1. Pusher against sleeper. The pusher makes the work visible, passes a full fence, reads state_.
+//    The sleeper writes state_ (sleep), passes a full fence, reads all the queues. If the pusher
+//    does not see the sleeper, its read came before the sleeper's write, so the sleeper's reads
+//    come after the push: it sees the work, and leaves its sleep.
+// 2. Pusher sees a searcher and wakes nobody. That searcher either finds work, and then end_search
+//    tells it whether it was the last one: the last one wakes another worker, which searches all
+//    queues; or it goes to sleep, and sleep reads all the queues after its fence, as in 1.
+// 3. Pusher sees a sleeper: wake_one takes it out of sleepers_ under the lock, so it is woken by
+//    exactly one pusher; it counts as searching from that moment, and on waking it searches. The
+//    wake-up itself is not lost by the reactor (io_uring.hpp).
+// 4. A sleeper that was taken out while it was leaving for another reason learns it from
+//    leave_sleep and goes on as the searcher that it has been counted as.
+// No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class alignas(cacheline_bytes) idle_workers {
+public:
+    static constexpr std::size_t nobody = SIZE_MAX;
+
+    explicit idle_workers(std::size_t workers) : most_searching_((workers + 1) / 2) {
+        sleepers_.reserve(workers); // so that listing a sleeper never allocates
+    }
+
+    /// False: enough others search.
+    [[nodiscard]] bool begin_search() noexcept {
+        if (searching(state_.load(std::memory_order_relaxed)) >= most_searching_) {
+            return false;
+        }
+        state_.fetch_add(one_searching, std::memory_order_seq_cst);
+        return true;
+    }
+
+    /// True: it was the last searcher, which has to wake another.
+    [[nodiscard]] bool end_search() noexcept {
+        return searching(state_.fetch_sub(one_searching, std::memory_order_seq_cst)) == 1;
+    }
+
+    /// Afterwards the caller passes a full fence, looks at all queues, and only then parks.
+    void sleep(std::size_t worker, bool was_searching) noexcept {
+        const std::scoped_lock lock(lock_);
+        sleepers_.push_back(worker);
+        state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
+                         std::memory_order_seq_cst);
+    }
+
+    /// True: the worker is running again. False: somebody woke it, it is searching.
+    [[nodiscard]] bool leave_sleep(std::size_t worker) noexcept {
+        const std::scoped_lock lock(lock_);
+        const auto at = std::find(sleepers_.begin(), sleepers_.end(), worker);
+        if (at == sleepers_.end()) {
+            return false;
+        }
+        sleepers_.erase(at);
+        state_.fetch_sub(one_sleeping, std::memory_order_seq_cst);
+        return true;
+    }
+
+    /// To be called after work was made visible: the worker whose reactor must be woken, or nobody.
+    [[nodiscard]] std::size_t wake_one() noexcept {
+        full_fence(); // the work against state_, see 1
+        const std::uint64_t seen = state_.load(std::memory_order_relaxed);
+        if (searching(seen) > 0 || sleeping(seen) == 0) {
+            return nobody;
+        }
+        const std::scoped_lock lock(lock_);
+        if (sleepers_.empty() || searching(state_.load(std::memory_order_relaxed)) > 0) {
+            return nobody;
+        }
+        return take_last();
+    }
+
+    /// A sleeper regardless of who searches: for shutdown.
+    [[nodiscard]] std::size_t wake_any() noexcept {
+        const std::scoped_lock lock(lock_);
+        return sleepers_.empty() ? nobody : take_last();
+    }
+
+private:
+    static constexpr std::uint64_t one_sleeping = 1;
+    static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
+    static constexpr std::uint64_t searching(std::uint64_t state) noexcept { return state >> 32; }
+    static constexpr std::uint64_t sleeping(std::uint64_t state) noexcept {
+        return state & (one_searching - 1);
+    }
+
+    [[nodiscard]] std::size_t take_last() noexcept {
+        const std::size_t worker = sleepers_.back(); // the one whose caches are warmest
+        sleepers_.pop_back();
+        state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
+        return worker;
+    }
+
+    atomic<std::uint64_t> state_{0};
+    std::size_t most_searching_;
+    spin_lock lock_;
+    std::vector<std::size_t> sleepers_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

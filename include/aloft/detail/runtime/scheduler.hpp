@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// The executor that a runtime is: its workers' threads, its blocking pool, and their orderly end.
+// Layer: L3 runtime
+//
+// Life cycle: constructed (rings and threads exist, or nothing does and the constructor throws) ->
+// stop() -> joined.
+//
+// stop() in order: 1. Calls that wait for a blocking thread are refused, and all later ones. 2.
+// stopping is set; every worker cancels what it has in flight and refuses what comes later with
+// "operation canceled". 3. The tasks run to their ends, by their own exception handling. 4. The
+// worker that finds all tasks ended sets terminated; each worker leaves when nothing of its own is
+// in flight. 5. Threads are joined, rings closed.
+#pragma once
+
+#include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/runtime/blocking_pool.hpp>
+#include <aloft/detail/runtime/worker.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class scheduler final : public executor {
+public:
+    using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
+
+    scheduler(std::vector<std::unique_ptr<reactor>> reactors, std::size_t blocking_threads,
+              unhandled_handler handler)
+        : shared_(reactors.size()),
+          blocking_(blocking_threads),
+          sink_(std::make_shared<handler_sink>(std::move(handler))),
+          generation_(fork_generation().load(std::memory_order_relaxed)) {
+        shared_.exec = this;
+        for (std::unique_ptr<reactor>& each : reactors) {
+            workers_.push_back(std::make_unique<worker>(workers_.size(), shared_, std::move(each)));
+            shared_.workers.push_back(workers_.back().get());
+        }
+    }
+    scheduler(const scheduler&) = delete;
+    scheduler& operator=(const scheduler&) = delete;
+    ~scheduler() { stop(); }
+
+    /// Starts the threads. `root` is what tasks on them inherit.
+    void start(const environment& root) {
+        try {
+            for (const std::unique_ptr<worker>& each : workers_) {
+                threads_.emplace_back([&w = *each, &root] {
+                    prepare_worker_thread(w.index());
+                    set_current_worker(&w);
+                    set_current_environment(&root);
+                    w.run();
+                    set_current_environment(nullptr);
+                    set_current_worker(nullptr);
+                });
+            }
+        } catch (const std::system_error& error) {
+            const std::size_t started = threads_.size();
+            stop();
+            throw std::system_error(
+                error.code(), "runtime: thread " + std::to_string(started + 1) + " of " +
+                                  std::to_string(shared_.workers.size()) + " could not be started");
+        }
+    }
+
+    void stop() noexcept {
+        if (threads_.empty()) {
+            return;
+        }
+        worker* const here = current_worker();
+        require(here == nullptr || &here->shared() != &shared_,
+                "a runtime was destroyed on one of its own workers");
+        blocking_.cancel_queued();
+        shared_.stopping.store(true, std::memory_order_seq_cst);
+        worker::wake_everybody(shared_);
+        for (std::thread& each : threads_) {
+            each.join();
+        }
+        threads_.clear();
+        blocking_.stop();
+        // order(visitors): acquire; whoever was here from outside has left
+        while (visitors_.load(std::memory_order_acquire) != 0) {
+            std::this_thread::yield();
+        }
+    }
+
+    /// Whether this is a child process, made by fork(), in which the threads do not exist.
+    [[nodiscard]] bool is_of_another_process() const noexcept {
+        return generation_ != fork_generation().load(std::memory_order_relaxed);
+    }
+
+    /// In such a child: nothing can be joined or closed in order, so everything stays as it is.
+    static void leave_behind(std::unique_ptr<scheduler> s) noexcept {
+        static constinit scheduler* left = nullptr; // keeps them reachable for leak checkers
+        s->left_before_ = std::exchange(left, s.get());
+        (void)s.release();
+    }
+
+    [[nodiscard]] std::size_t threads() const noexcept { return shared_.workers.size(); }
+    [[nodiscard]] std::size_t blocking_threads() const { return blocking_.threads(); }
+
+    /// Starts an operation or a timer on behalf of a thread that is no worker of any runtime.
+    template <class Request>
+    void start_foreign(Request& request) noexcept {
+        const visit here(visitors_);
+        shared_.foreign.push(request);
+        worker::notify(shared_);
+    }
+
+    void post(work_node& node) noexcept override {
+        if (worker* const here = local()) {
+            here->post(node);
+        } else {
+            inject(node);
+        }
+    }
+
+    void fork(work_node& node) noexcept override {
+        if (worker* const here = local()) {
+            here->fork(node);
+        } else {
+            inject(node);
+        }
+    }
+
+    void post_all(work_list&& nodes) noexcept override {
+        if (worker* const here = local()) {
+            here->post_all(std::move(nodes));
+        } else {
+            const visit from_outside(visitors_);
+            shared_.inject.push_all(std::move(nodes));
+            worker::notify(shared_);
+        }
+    }
+
+    void reschedule(work_node& node) noexcept override {
+        if (worker* const here = local()) {
+            here->reschedule(node);
+        } else {
+            inject(node);
+        }
+    }
+
+    void run_blocking(blocking_call& call) noexcept override { blocking_.run(call); }
+
+    void task_started() noexcept override {
+        if (worker* const here = local()) {
+            bump(here->count().started);
+        } else {
+            shared_.outside.started.fetch_add(1, std::memory_order_seq_cst);
+        }
+    }
+
+    void task_finished() noexcept override {
+        if (worker* const here = local()) {
+            bump(here->count().ended);
+            return;
+        }
+        // A worker may be asleep that has counted before us: it counts again.
+        const visit here(visitors_);
+        shared_.outside.ended.fetch_add(1, std::memory_order_seq_cst);
+        if (shared_.stopping.load(std::memory_order_seq_cst)) {
+            worker::wake_everybody(shared_);
+        }
+    }
+
+    [[nodiscard]] std::shared_ptr<unhandled_sink> sink() const noexcept override { return sink_; }
+
+private:
+    /// Brackets what a thread that is no worker does here. It begins while a task still keeps the
+    /// scheduler alive; what it does may let that task end, and stop() waits for the visit's end.
+    class visit {
+    public:
+        explicit visit(atomic<std::size_t>& visitors) noexcept : visitors_(visitors) {
+            visitors_.fetch_add(1, std::memory_order_seq_cst);
+        }
+        visit(const visit&) = delete;
+        visit& operator=(const visit&) = delete;
+        ~visit() {
+            // order(visitors): release; the visitor's accesses come before the destruction
+            visitors_.fetch_sub(1, std::memory_order_release); // PUBLISHED
+        }
+
+    private:
+        atomic<std::size_t>& visitors_;
+    };
+
+    class handler_sink final : public unhandled_sink {
+    public:
+        explicit handler_sink(unhandled_handler handler) : handler_(std::move(handler)) {}
+        void report(std::exception_ptr error, const char* task_name) noexcept override {
+            handler_(std::move(error), task_name);
+        }
+
+    private:
+        unhandled_handler handler_;
+    };
+
+    [[nodiscard]] worker* local() const noexcept {
+        worker* const here = current_worker();
+        return here != nullptr && &here->shared() == &shared_ ? here : nullptr;
+    }
+
+    void inject(work_node& node) noexcept {
+        require(!is_of_another_process(),
+                "a runtime was used in a child process after fork(): its threads are not here; "
+                "create a new runtime in the child, or exec");
+        const visit here(visitors_);
+        shared_.inject.push(node);
+        worker::notify(shared_);
+    }
+
+    /// Only this worker writes the counter: no read-modify-write is needed.
+    static void bump(atomic<std::uint64_t>& counter) noexcept {
+        // order(task_count): release; paired with the sums in worker::terminate_if_done
+        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+
+    shared_work shared_;
+    std::vector<std::unique_ptr<worker>> workers_;
+    blocking_pool blocking_;
+    std::shared_ptr<unhandled_sink> sink_;
+    unsigned generation_;
+    scheduler* left_before_ = nullptr;
+    atomic<std::size_t> visitors_{0};
+    std::vector<std::thread> threads_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What the workers of one runtime share.
+// Layer: L3 runtime
+//
+// 1. `workers` is complete before the first worker thread starts and does not change afterwards.
+// 2. `foreign` holds operations and timers that were started on threads that are no workers; any
+//    worker adopts them.
+// 3. Tasks are counted where they start and where they end, by counters that one worker writes
+//    (worker.hpp), and by `outside` for all other threads.
+// 4. stopping is set once, by the runtime's destructor; terminated once, by the worker that found
+//    every task ended.
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/reactor/operation.hpp>
+#include <aloft/detail/reactor/timers.hpp>
+#include <aloft/detail/runtime/idle.hpp>
+#include <aloft/detail/runtime/inject.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class worker;
+
+/// Tasks that started and tasks that ended, as seen at one place. Both only grow.
+struct alignas(cacheline_bytes) task_count {
+    atomic<std::uint64_t> started{0};
+    atomic<std::uint64_t> ended{0};
+};
+
+class foreign_requests {
+public:
+    void push(operation& op) noexcept { push(operations_, op); }
+    void push(timer& t) noexcept { push(timers_, t); }
+
+    void take(work_list& operations, work_list& due_timers) noexcept {
+        if (empty()) {
+            return;
+        }
+        const std::scoped_lock lock(lock_);
+        operations.append(std::move(operations_));
+        due_timers.append(std::move(timers_));
+        some_.store(false, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] bool empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
+
+private:
+    void push(work_list& list, work_node& node) noexcept {
+        const std::scoped_lock lock(lock_);
+        list.push(node);
+        some_.store(true, std::memory_order_relaxed);
+    }
+
+    spin_lock lock_;
+    work_list operations_;
+    work_list timers_;
+    atomic<bool> some_{false};
+};
+
+struct shared_work {
+    explicit shared_work(std::size_t worker_count) : idle(worker_count) {}
+
+    inject_queue inject;
+    foreign_requests foreign;
+    idle_workers idle;
+    task_count outside;
+    executor* exec = nullptr; // whose workers these are
+    atomic<bool> stopping{false};
+    atomic<bool> terminated{false};
+    std::vector<worker*> workers; // owned by the scheduler
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// A file descriptor with one owner.
+// Layer: L4 surface
+#pragma once
+
+#include <aloft/config.hpp>
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class descriptor {
+public:
+    descriptor() noexcept = default;
+    explicit descriptor(int fd) noexcept : fd_(fd) {}
+    descriptor(descriptor&& other) noexcept : fd_(other.release()) {}
+    descriptor& operator=(descriptor&& other) noexcept {
+        if (this != &other) {
+            reset(other.release());
+        }
+        return *this;
+    }
+    ~descriptor() { reset(); }
+
+    [[nodiscard]] int get() const noexcept { return fd_; }
+    [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+    void reset(int fd = -1) noexcept {
+        const int old = std::exchange(fd_, fd);
+        if (old >= 0) {
+            (void)::close(old);
+        }
+    }
+
+private:
+    int fd_ = -1;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Turns the description of one I/O operation into something that can be awaited.
+// Layer: L4 surface
+//
+// Life cycle: io_awaitable (a plain description, movable) -> io_awaiter (holds the operation
+// record, stays where it is) -> submitted -> finished -> await_resume.
+//
+// A description `Request` offers
+//   using value_type;                      what co_await gives
+//   int prepare(operation&)                fills in the arguments; an error number ends it there
+//   value_type finish(std::int32_t)        makes the value of a non-negative answer
+//   std::string name() const               for the error message: operation and object
+// and may offer
+//   std::optional<std::int32_t> attempt()  tries without waiting; an answer, or nothing
+//   std::error_code refine(std::error_code) const   replaces an error by a truer one
+//
+// 1. An awaiter that is destroyed in flight cancels its operation and waits until the kernel is
+//    done with it: buffers and record are never freed under the kernel's hands. If the operation
+//    had succeeded, its value is made and destroyed: no descriptor is left open.
+#pragma once
+
+#include <aloft/detail/runtime/start.hpp>
+#include <aloft/error.hpp>
+#include <aloft/result.hpp>
+
+#include <cerrno>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+template <class Request>
+class [[nodiscard]] io_awaiter {
+public:
+    using value_type = typename Request::value_type;
+
+    explicit io_awaiter(Request&& request) : request_(std::move(request)) {}
+    io_awaiter(const io_awaiter&) = delete;
+    io_awaiter& operator=(const io_awaiter&) = delete;
+    ~io_awaiter() {
+        if (in_flight_) [[unlikely]] {
+            require(operation_.home != nullptr,
+                    "a frame was destroyed before a worker had taken its operation over");
+            operation_.home->abandon(operation_);
+            give_back();
+        }
+    }
+
+    [[nodiscard]] bool await_ready() {
+        if constexpr (requires { request_.attempt(); }) {
+            if (may_complete_at_once()) {
+                if (const std::optional<std::int32_t> answer = request_.attempt()) {
+                    operation_.result = *answer;
+                    return true;
+                }
+            }
+        }
+        if (const int error = request_.prepare(operation_); error != 0) [[unlikely]] {
+            operation_.result = -error;
+            return true;
+        }
+        return false;
+    }
+
+    template <class Promise>
+    ALOFT_AWAIT_SUSPEND void await_suspend(std::coroutine_handle<Promise> self) {
+        const start_place place(environment_of(self));
+        operation_.coroutine = self;
+        in_flight_ = true;
+        place.start(operation_); // PUBLISHED
+    }
+
+    value_type await_resume() {
+        in_flight_ = false;
+        if (operation_.result < 0) [[unlikely]] {
+            throw_error(error(), request_.name());
+        }
+        return request_.finish(operation_.result);
+    }
+
+    result<value_type> await_resume_as_result() {
+        in_flight_ = false;
+        if (operation_.result < 0) [[unlikely]] {
+            return failure(error());
+        }
+        if constexpr (std::is_void_v<value_type>) {
+            request_.finish(operation_.result);
+            return {};
+        } else {
+            return request_.finish(operation_.result);
+        }
+    }
+
+private:
+    /// What an abandoned operation opened or accepted is closed again.
+    void give_back() noexcept {
+        if (operation_.result < 0) {
+            (void)error();
+        } else if constexpr (std::is_void_v<value_type>) {
+            request_.finish(operation_.result);
+        } else {
+            [[maybe_unused]] const value_type dropped = request_.finish(operation_.result);
+        }
+    }
+
+    [[nodiscard]] std::error_code error() {
+        if (operation_.timed_out) {
+            return std::make_error_code(std::errc::timed_out);
+        }
+        // A call that a kernel thread makes for us ends in this way when it is cancelled.
+        std::error_code code = operation_.result == -EINTR && is_stopping_here()
+                                   ? canceled_error()
+                                   : system_error_code(-operation_.result);
+        if constexpr (requires { request_.refine(code); }) {
+            code = request_.refine(code);
+        }
+        return code;
+    }
+
+    Request request_;
+    operation operation_;
+    bool in_flight_ = false;
+};
+
+/// An operation that has not begun: it begins when it is awaited, and is awaited once.
+template <class Request>
+class [[nodiscard]] io_awaitable {
+public:
+    explicit io_awaitable(Request&& request) : request_(std::move(request)) {}
+
+    [[nodiscard]] auto operator co_await() && { return io_awaiter<Request>(std::move(request_)); }
+
+private:
+    Request request_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

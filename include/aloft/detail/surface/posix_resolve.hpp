@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// getaddrinfo: the call itself, and its errors as an error_category.
+// Layer: L4 surface
+#pragma once
+
+#include <aloft/detail/surface/posix_address.hpp>
+#include <aloft/error.hpp>
+
+#include <netdb.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class resolve_error_category final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "resolve"; }
+    [[nodiscard]] std::string message(int code) const override { return ::gai_strerror(code); }
+};
+
+[[nodiscard]] inline const std::error_category& resolve_errors() noexcept {
+    static const resolve_error_category category;
+    return category;
+}
+
+/// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
+[[nodiscard]] inline std::error_code look_up(const std::string& host, const std::string& service,
+                                             bool numeric, std::vector<raw_endpoint>& found) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = numeric ? AI_NUMERICHOST | AI_NUMERICSERV : AI_ADDRCONFIG;
+    addrinfo* list = nullptr;
+    const int failed = ::getaddrinfo(host.empty() ? nullptr : host.c_str(),
+                                     service.empty() ? nullptr : service.c_str(), &hints, &list);
+    if (failed == EAI_SYSTEM) {
+        return system_error_code(errno);
+    }
+    if (failed != 0) {
+        return {failed, resolve_errors()};
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+    for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
+        if (each->ai_family == AF_INET || each->ai_family == AF_INET6) {
+            found.push_back(from_socket_address(each->ai_addr));
+        }
+    }
+    return found.empty() ? std::error_code(EAI_NONAME, resolve_errors()) : std::error_code();
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

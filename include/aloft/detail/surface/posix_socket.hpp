@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Sockets for POSIX: making them, and the descriptions of their operations.
+// Layer: L4 surface
+#pragma once
+
+#include <aloft/detail/surface/byte_stream.hpp>
+#include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/posix_address.hpp>
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// Sockets stay in blocking mode: the ring waits for readiness itself, and would hand EAGAIN out
+/// for non-blocking ones.
+[[nodiscard]] inline descriptor open_tcp_socket(bool v6) noexcept {
+    return descriptor(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+[[nodiscard]] inline descriptor listen_tcp(const raw_endpoint& local, int backlog,
+                                           const std::string& name) {
+    descriptor socket = open_tcp_socket(local.v6);
+    if (!socket.valid()) {
+        throw_errno(errno, "listen on " + name + ": socket");
+    }
+    const int one = 1;
+    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    const socket_address address = to_socket_address(local);
+    if (::bind(socket.get(), address.data(), address.length) != 0) {
+        throw_errno(errno, "listen on " + name + ": bind");
+    }
+    if (::listen(socket.get(), backlog) != 0) {
+        throw_errno(errno, "listen on " + name);
+    }
+    return socket;
+}
+
+[[nodiscard]] inline raw_endpoint local_address(int fd) {
+    socket_address address;
+    if (::getsockname(fd, address.data(), &address.length) != 0) {
+        throw_errno(errno, "local_endpoint: getsockname");
+    }
+    return from_socket_address(address.data());
+}
+
+[[nodiscard]] inline raw_endpoint remote_address(int fd) {
+    socket_address address;
+    if (::getpeername(fd, address.data(), &address.length) != 0) {
+        throw_errno(errno, "remote_endpoint: getpeername");
+    }
+    return from_socket_address(address.data());
+}
+
+inline void set_socket_flag(int fd, int level, int option, bool on, const char* name) {
+    const int value = on ? 1 : 0;
+    if (::setsockopt(fd, level, option, &value, sizeof value) != 0) {
+        throw_errno(errno, name);
+    }
+}
+
+class receive_request {
+public:
+    using value_type = std::size_t;
+
+    receive_request(int fd, std::span<std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+    int prepare(operation& op) const noexcept {
+        op.kind = operation_kind::receive;
+        op.fd = fd_;
+        op.address = buffer_.data();
+        op.length = transfer_length(buffer_.size());
+        return 0;
+    }
+    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
+        return static_cast<std::size_t>(bytes);
+    }
+    [[nodiscard]] std::string name() const { return "receive on socket " + std::to_string(fd_); }
+
+private:
+    int fd_;
+    std::span<std::byte> buffer_;
+};
+
+class send_request {
+public:
+    using value_type = std::size_t;
+
+    send_request(int fd, std::span<const std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+    int prepare(operation& op) const noexcept {
+        op.kind = operation_kind::send;
+        op.fd = fd_;
+        op.address = const_cast<std::byte*>(buffer_.data()); // only read
+        op.length = transfer_length(buffer_.size());
+        op.flags = MSG_NOSIGNAL;
+        return 0;
+    }
+    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
+        return static_cast<std::size_t>(bytes);
+    }
+    [[nodiscard]] std::string name() const { return "send on socket " + std::to_string(fd_); }
+
+private:
+    int fd_;
+    std::span<const std::byte> buffer_;
+};
+
+/// Gives a connected socket; the socket is closed if it fails or is abandoned.
+class connect_request {
+public:
+    using value_type = descriptor;
+
+    connect_request(const raw_endpoint& remote, std::string name)
+        : v6_(remote.v6), address_(to_socket_address(remote)), name_(std::move(name)) {}
+
+    int prepare(operation& op) noexcept {
+        socket_ = open_tcp_socket(v6_);
+        if (!socket_.valid()) {
+            return errno;
+        }
+        op.kind = operation_kind::connect;
+        op.fd = socket_.get();
+        op.address = address_.data();
+        op.offset = address_.length;
+        return 0;
+    }
+    [[nodiscard]] descriptor finish(std::int32_t) noexcept { return std::move(socket_); }
+    [[nodiscard]] std::string name() const { return "connect to " + name_; }
+
+private:
+    bool v6_;
+    socket_address address_;
+    std::string name_;
+    descriptor socket_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

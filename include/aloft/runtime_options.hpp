@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// runtime_options: how large a runtime is and which backend it uses.
+// Layer: L3 runtime
+#pragma once
+
+#include <aloft/config.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI {
+
+/// How a runtime talks to the operating system. `automatic` takes the best one that works here.
+enum class backend { automatic, io_uring, epoll, iocp, simulated };
+
+/// Purpose: what a runtime is made of; pass it to the constructor.
+/// `runtime rt{runtime_options{}.threads(4).blocking_threads(64)};`
+///
+/// Thread safety: a plain value. Errors: none here; the runtime's constructor checks the values and
+/// names the option that is out of range.
+class runtime_options {
+public:
+    using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
+
+    static constexpr std::size_t most_threads = 1024;
+    static constexpr std::size_t most_blocking_threads = 32768;
+    static constexpr unsigned most_ring_entries = 32768;
+
+    /// Workers, 1 to 1024. Default: one per hardware thread.
+    runtime_options& threads(std::size_t count) noexcept {
+        threads_ = count;
+        return *this;
+    }
+
+    runtime_options& backend(aloft::backend choice) noexcept {
+        backend_ = choice;
+        return *this;
+    }
+
+    /// Entries of each worker's submission queue, 1 to 32768, rounded up to a power of two. Default
+    /// 256. It bounds batches, not the number of operations in flight.
+    runtime_options& ring_entries(unsigned count) noexcept {
+        ring_entries_ = count;
+        return *this;
+    }
+
+    /// The most threads that offload(), resolve() and the like may use at once, 1 to 32768. Default
+    /// 512. They are started on demand and end after ten idle seconds.
+    runtime_options& blocking_threads(std::size_t count) noexcept {
+        blocking_threads_ = count;
+        return *this;
+    }
+
+    /// Called with an exception that nobody collected and the name of the coroutine that let it
+    /// out, on the thread where that was found: on several at once, and after the runtime's end if
+    /// a handle outlives it. Default: print both and terminate.
+    runtime_options& on_unhandled(unhandled_handler handler) {
+        unhandled_ = std::move(handler);
+        return *this;
+    }
+
+    [[nodiscard]] std::optional<std::size_t> threads() const noexcept { return threads_; }
+    [[nodiscard]] aloft::backend backend() const noexcept { return backend_; }
+    [[nodiscard]] unsigned ring_entries() const noexcept { return ring_entries_; }
+    [[nodiscard]] std::size_t blocking_threads() const noexcept { return blocking_threads_; }
+    [[nodiscard]] const unhandled_handler& on_unhandled() const noexcept { return unhandled_; }
+
+private:
+    std::optional<std::size_t> threads_;
+    aloft::backend backend_ = aloft::backend::automatic;
+    unsigned ring_entries_ = 256;
+    std::size_t blocking_threads_ = 512;
+    unhandled_handler unhandled_;
+};
+
+} // namespace aloft::inline ALOFT_ABI

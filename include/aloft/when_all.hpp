@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// when_all: awaits several things at once and goes on when the last of them has ended.
+// Layer: L1 coro
+//
+// All children but the last are put where other workers can steal them, and the awaiting thread
+// goes on with the last one. Life cycle and proof: detail/coro/join_block.hpp.
+#pragma once
+
+#include <aloft/detail/coro/awaitable.hpp>
+#include <aloft/detail/coro/join_block.hpp>
+
+#include <array>
+#include <coroutine>
+#include <functional>
+#include <ranges>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI {
+namespace detail {
+
+template <class T>
+using void_to_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+void_to_monostate<T> take_result(task<T>& child) {
+    auto& result = task_access::promise_of(child).result;
+    if constexpr (std::is_void_v<T>) {
+        result.take();
+        return {};
+    } else {
+        return result.take();
+    }
+}
+
+template <transfer_mode Mode, class... T>
+class [[nodiscard]] when_all_awaiter {
+public:
+    explicit when_all_awaiter(std::tuple<task<T>...>&& children) noexcept
+        : children_(std::move(children)) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return sizeof...(T) == 0; }
+
+    template <class Parent>
+    ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    await_suspend(std::coroutine_handle<Parent> parent) noexcept {
+        if constexpr (sizeof...(T) > 0) {
+            const environment* env = environment_of(parent);
+            block_.arm(sizeof...(T), parent);
+            std::array<promise_base*, sizeof...(T)> all{};
+            std::size_t count = 0;
+            std::apply([&](auto&... child) { ((all[count++] = &adopted(child, env)), ...); },
+                       children_);
+            for (std::size_t i = 0; i + 1 < count; ++i) {
+                start_child(env, *all[i]);
+            }
+            return transfer_from<Mode>(parent, all[count - 1]->coroutine); // PUBLISHED
+        } else {
+            return transfer_from<Mode>(parent, parent);
+        }
+    }
+
+    auto await_resume() {
+        block_.rethrow_first();
+        if constexpr ((std::is_void_v<T> && ...)) {
+            return;
+        } else {
+            return std::apply(
+                [](auto&... child) {
+                    return std::tuple<void_to_monostate<T>...>(take_result(child)...);
+                },
+                children_);
+        }
+    }
+
+private:
+    template <class U>
+    promise_base& adopted(task<U>& child, const environment* env) noexcept {
+        promise_base& p = task_access::promise_of(child);
+        adopt(p, &block_, &join_block::child_done<U>, env);
+        return p;
+    }
+
+    join_block block_;
+    std::tuple<task<T>...> children_;
+};
+
+template <transfer_mode Mode, class T>
+class [[nodiscard]] when_all_range_awaiter {
+public:
+    explicit when_all_range_awaiter(std::vector<task<T>>&& children) noexcept
+        : children_(std::move(children)) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
+
+    template <class Parent>
+    ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    await_suspend(std::coroutine_handle<Parent> parent) noexcept {
+        const environment* env = environment_of(parent);
+        block_.arm(children_.size(), parent);
+        for (task<T>& child : children_) {
+            adopt(task_access::promise_of(child), &block_, &join_block::child_done<T>, env);
+        }
+        // The last child has not started yet, so the block and the vector stay until the return.
+        for (std::size_t i = 0; i + 1 < children_.size(); ++i) {
+            start_child(env, task_access::promise_of(children_[i]));
+        }
+        return transfer_from<Mode>(
+            parent, task_access::promise_of(children_.back()).coroutine); // PUBLISHED
+    }
+
+    auto await_resume() {
+        block_.rethrow_first();
+        if constexpr (!std::is_void_v<T>) {
+            using element = std::conditional_t<std::is_reference_v<T>,
+                                               std::reference_wrapper<std::remove_reference_t<T>>,
+                                               std::remove_cv_t<T>>;
+            std::vector<element> values;
+            values.reserve(children_.size());
+            for (task<T>& child : children_) {
+                values.push_back(take_result(child));
+            }
+            return values;
+        }
+    }
+
+private:
+    join_block block_;
+    std::vector<task<T>> children_;
+};
+
+} // namespace detail
+
+/// Purpose: awaits all of its arguments in parallel: `auto [a, b] = co_await when_all(f(), g());`.
+/// Gives a tuple in the order of the arguments, std::monostate where an argument gives void, and
+/// void itself if all of them do.
+///
+/// Thread safety: the children run on any workers at once; the parent goes on where the last ended.
+/// Lifetime: temporaries are moved in and destroyed with the co_await expression; lvalues (join
+/// handles, say) are referred to and must outlive it.
+/// Errors: waits for all children; then rethrows the exception of the one that failed first.
+/// Cancellation: that of the children.
+/// Cost: no allocation beyond the children's frames (an argument that is no task gets one); one
+/// atomic decrement per child, and a push to the worker's own deque for all but one.
+template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitables>
+    requires(detail::awaitable<Awaitables> && ...)
+[[nodiscard]] auto when_all(Awaitables&&... awaitables) {
+    return detail::when_all_awaiter<Mode,
+                                    typename decltype(detail::as_task(
+                                        std::forward<Awaitables>(awaitables)))::value_type...>(
+        std::tuple(detail::as_task(std::forward<Awaitables>(awaitables))...));
+}
+
+/// The same for a range, which is consumed: gives a vector in the order of the range (of
+/// std::reference_wrapper for references), or void. An empty range is ready at once.
+template <detail::transfer_mode Mode = detail::transfer_here, std::ranges::input_range Range>
+    requires(!detail::awaitable<Range> && detail::awaitable<std::ranges::range_value_t<Range>>)
+[[nodiscard]] auto when_all(Range&& range) {
+    using element = std::ranges::range_value_t<Range>;
+    using child = decltype(detail::as_task(std::declval<element>()));
+    std::vector<child> children;
+    if constexpr (std::is_same_v<std::remove_cvref_t<Range>, std::vector<child>> &&
+                  !std::is_lvalue_reference_v<Range>) {
+        children = std::move(range);
+    } else {
+        if constexpr (std::ranges::sized_range<Range>) {
+            children.reserve(static_cast<std::size_t>(std::ranges::size(range)));
+        }
+        for (auto&& each : range) {
+            if constexpr (std::is_reference_v<std::ranges::range_reference_t<Range>>) {
+                children.push_back(detail::as_task(std::move(each)));
+            } else {
+                children.push_back(detail::as_task(std::forward<decltype(each)>(each)));
+            }
+        }
+    }
+    return detail::when_all_range_awaiter<Mode, typename child::value_type>(std::move(children));
+}
+
+} // namespace aloft::inline ALOFT_ABI

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#include <aloft/adapters/libpq.hpp>
+
+int main() {}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <aloft/adapters/database.hpp>
+#include <aloft/task.hpp>

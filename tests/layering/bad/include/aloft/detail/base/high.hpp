@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// Layer: L2
+#pragma once

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// Layer: L1
+#pragma once

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+// Layer: L0

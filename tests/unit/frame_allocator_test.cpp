@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+// The frame allocator: frames are recycled, move between threads in batches, and do not pile up.
+#include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/runtime.hpp>
+#include <aloft/spawn.hpp>
+#include <aloft/sync_wait.hpp>
+#include <aloft/task.hpp>
+
+#include "helpers/scale.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using aloft::detail::allocate_frame;
+using aloft::detail::deallocate_frame;
+using aloft::detail::release_thread_frames;
+
+// Every allocation of this program is counted, so that what is not recycled shows.
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+std::atomic<long> living{0};
+
+} // namespace
+
+void* operator new(std::size_t bytes) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    living.fetch_add(1, std::memory_order_relaxed);
+    if (void* const memory = std::malloc(bytes == 0 ? 1 : bytes)) {
+        return memory;
+    }
+    throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+    if (memory != nullptr) {
+        living.fetch_sub(1, std::memory_order_relaxed);
+        std::free(memory);
+    }
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    operator delete(memory);
+}
+
+namespace {
+
+/// Runs `function` on a thread whose cache is empty at the start.
+template <class Function>
+void on_fresh_thread(Function&& function) {
+    std::thread(std::forward<Function>(function)).join();
+}
+
+/// Hands vectors of frames from one thread to another, one at a time.
+class hand_over {
+public:
+    void put(std::vector<void*> frames) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return !full_; });
+        frames_ = std::move(frames);
+        full_ = true;
+        changed_.notify_all();
+    }
+
+    [[nodiscard]] std::vector<void*> take() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return full_; });
+        full_ = false;
+        changed_.notify_all();
+        return std::move(frames_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<void*> frames_;
+    bool full_ = false;
+};
+
+constexpr bool recycles = !ALOFT_ASAN; // so that a use after free is seen
+
+} // namespace
+
+TEST_CASE("frames of every size can be written from end to end") {
+    std::vector<std::pair<void*, std::size_t>> frames;
+    for (std::size_t bytes = 1; bytes <= 3000; bytes += 7) {
+        void* const frame = allocate_frame(bytes);
+        CHECK(reinterpret_cast<std::uintptr_t>(frame) % __STDCPP_DEFAULT_NEW_ALIGNMENT__ == 0);
+        std::memset(frame, static_cast<int>(bytes % 251), bytes);
+        frames.emplace_back(frame, bytes);
+    }
+    bool untouched = true;
+    for (const auto& [frame, bytes] : frames) {
+        const auto* const first = static_cast<const unsigned char*>(frame);
+        untouched = untouched && std::all_of(first, first + bytes,
+                                             [b = bytes](unsigned char c) { return c == b % 251; });
+        deallocate_frame(frame, bytes);
+    }
+    CHECK(untouched);
+}
+
+TEST_CASE("a frame that was given back is the next one of its size class") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    void* const first = allocate_frame(100);
+    deallocate_frame(first, 100);
+    void* const other_class = allocate_frame(200);
+    void* const second = allocate_frame(120); // both are of the class of 97 to 128 bytes
+    CHECK(second == first);
+    CHECK(other_class != first);
+    deallocate_frame(second, 120);
+    deallocate_frame(other_class, 200);
+}
+
+TEST_CASE("frames that are in use at once are all different") {
+    std::set<void*> frames;
+    for (int i = 0; i < 1000; ++i) {
+        CHECK(frames.insert(allocate_frame(96)).second);
+    }
+    for (void* const frame : frames) {
+        deallocate_frame(frame, 96);
+    }
+}
+
+TEST_CASE("a thread that allocates and frees in turns asks for memory once") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    on_fresh_thread([] {
+        deallocate_frame(allocate_frame(64), 64);
+        const std::size_t before = allocations.load();
+        for (int i = 0; i < 100'000; ++i) {
+            deallocate_frame(allocate_frame(64), 64);
+        }
+        CHECK(allocations.load() == before);
+    });
+}
+
+TEST_CASE("big frames go straight to the system and back") {
+    const long before = living.load();
+    for (const std::size_t bytes : {1025u, 4096u, 1'000'000u}) {
+        void* const frame = allocate_frame(bytes);
+        CHECK(living.load() == before + 1);
+        deallocate_frame(frame, bytes);
+        CHECK(living.load() == before);
+    }
+}
+
+TEST_CASE("what one thread allocates and another frees comes back in batches") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    // The consumer's frees must reach the producer again: memory stays bounded.
+    constexpr std::size_t size = 500;
+    constexpr std::size_t at_once = 1000;
+    const std::size_t rounds = testing::scaled(500);
+    hand_over forth;
+    std::atomic<std::size_t> asked_for{0};
+    std::thread consumer([&] {
+        for (std::size_t i = 0; i < rounds; ++i) {
+            for (void* const frame : forth.take()) {
+                deallocate_frame(frame, size);
+            }
+        }
+    });
+    std::thread producer([&] {
+        for (std::size_t i = 0; i < rounds; ++i) {
+            std::vector<void*> frames;
+            frames.reserve(at_once);
+            const std::size_t before = allocations.load();
+            for (std::size_t n = 0; n < at_once; ++n) {
+                frames.push_back(allocate_frame(size));
+            }
+            asked_for.fetch_add(allocations.load() - before);
+            forth.put(std::move(frames));
+        }
+    });
+    producer.join();
+    consumer.join();
+    // Without batches it would be at_once * rounds. At most two hand-overs are under way, and both
+    // caches and the list that is being filled hold some more.
+    CHECK(asked_for.load() <= 4 * at_once + rounds);
+}
+
+TEST_CASE("frames in the depot are bounded") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    constexpr std::size_t size = 700;
+    constexpr std::size_t bound =
+        (aloft::detail::depot_batches + 2) * std::size_t{aloft::detail::frame_batch};
+    const long before = living.load();
+    {
+        std::vector<void*> frames(2 * bound);
+        for (void*& frame : frames) {
+            frame = allocate_frame(size);
+        }
+        on_fresh_thread([&] {
+            for (void* const frame : frames) {
+                deallocate_frame(frame, size);
+            }
+        });
+    }
+    release_thread_frames();
+    CHECK(living.load() - before <= static_cast<long>(bound));
+    // What is there is used before the system is asked.
+    const std::size_t asked = allocations.load();
+    std::vector<void*> again;
+    again.reserve(bound / 2);
+    const std::size_t for_the_vector = allocations.load() - asked;
+    for (std::size_t i = 0; i < bound / 2; ++i) {
+        again.push_back(allocate_frame(size));
+    }
+    CHECK(allocations.load() - asked == for_the_vector);
+    for (void* const frame : again) {
+        deallocate_frame(frame, size);
+    }
+}
+
+TEST_CASE("a thread that ends gives its cached frames back") {
+    constexpr std::size_t size = 900; // nobody else here uses its class
+    const long before = living.load();
+    for (int i = 0; i < 100; ++i) {
+        on_fresh_thread([] {
+            std::array<void*, 50> frames{};
+            for (void*& frame : frames) {
+                frame = allocate_frame(size);
+            }
+            for (void* const frame : frames) {
+                deallocate_frame(frame, size);
+            }
+        });
+    }
+    CHECK(living.load() == before);
+}
+
+namespace {
+
+/// Frees a frame when its thread's thread_local objects are destroyed.
+struct late {
+    void* frame = nullptr;
+    ~late() {
+        if (frame != nullptr) {
+            deallocate_frame(frame, 930);
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("a frame that is freed while its thread ends is not kept by the dead thread") {
+    const long before = living.load();
+    on_fresh_thread([] {
+        static thread_local late holder; // made first, so destroyed after the cache was retired
+        holder.frame = allocate_frame(930);
+        deallocate_frame(allocate_frame(930), 930);
+    });
+    CHECK(living.load() == before);
+}
+
+TEST_CASE("tasks recycle their frames") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    auto child = [](int value) -> aloft::task<int> { co_return value; };
+    std::size_t asked_for = 0;
+    auto parent = [&]() -> aloft::task<long> {
+        long sum = co_await child(0);
+        const std::size_t before = allocations.load();
+        for (int i = 0; i < 10'000; ++i) {
+            sum += co_await child(1);
+        }
+        asked_for = allocations.load() - before;
+        co_return sum;
+    };
+    aloft::runtime rt(aloft::runtime_options{}.threads(1));
+    CHECK(aloft::sync_wait(rt, parent()) == 10'000);
+    CHECK(asked_for == 0);
+}
+
+TEST_CASE("tasks that begin on one thread and end on another do not use up memory") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    aloft::runtime rt(aloft::runtime_options{}.threads(2));
+    auto job = [](std::atomic<std::size_t>& done) -> aloft::task<> {
+        done.fetch_add(1);
+        co_return;
+    };
+    std::atomic<std::size_t> done{0};
+    const std::size_t rounds = testing::scaled(200);
+    constexpr std::size_t burst = 500;
+    auto rush = [&](std::size_t times) {
+        const std::size_t before = allocations.load();
+        for (std::size_t i = 0; i < times; ++i) {
+            const std::size_t until = done.load() + burst;
+            for (std::size_t n = 0; n < burst; ++n) {
+                aloft::spawn(rt, job(done)).detach(); // made here, destroyed on a worker
+            }
+            while (done.load() < until) {
+                std::this_thread::yield();
+            }
+        }
+        return allocations.load() - before;
+    };
+    (void)rush(10); // fills the caches
+    const std::size_t asked_for = rush(rounds);
+    CHECK(asked_for < rounds * burst / 4);
+}
