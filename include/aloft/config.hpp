@@ -11,7 +11,8 @@
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
 //    suspension when await_suspend is inlined, so there it stays out of line.
 // 3. ALOFT_SMALL_QUEUES: tests build with queues of a few entries, to reach the overflow paths. It
-//    changes layouts and therefore the inline namespace.
+//    changes layouts and therefore the inline namespace, as ALOFT_MODEL does
+//    (detail/base/atomic.hpp).
 #pragma once
 
 #include <aloft/version.hpp>
@@ -64,7 +65,9 @@
 #define ALOFT_SMALL_QUEUES 0
 #endif
 
-#if ALOFT_SMALL_QUEUES
+#if defined(ALOFT_MODEL)
+#define ALOFT_ABI v0_1_model
+#elif ALOFT_SMALL_QUEUES
 #define ALOFT_ABI v0_1_small
 #else
 #define ALOFT_ABI v0_1

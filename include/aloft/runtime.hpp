@@ -7,6 +7,7 @@
 #pragma once
 
 #include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/reactor/process_fence.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
 #include <aloft/detail/runtime/scheduler.hpp>
 #include <aloft/runtime_options.hpp>
@@ -52,6 +53,7 @@ public:
         check("ring_entries", options.ring_entries(), runtime_options::most_ring_entries);
         const std::size_t workers = options.threads().value_or(
             std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
+        detail::choose_process_fence();
         detail::chosen_reactors chosen = detail::make_reactors(options, workers);
         backend_ = std::move(chosen.description);
         scheduler_ = std::make_unique<detail::scheduler>(

@@ -2,17 +2,28 @@
 // The one place where the library names its atomics, so that a model checker can replace them.
 // Layer: L0 base
 //
-// 1. Everything concurrent uses detail::atomic, detail::full_fence and detail::spin_pause.
+// 1. Everything concurrent uses detail::atomic, detail::full_fence, detail::light_fence with
+//    detail::heavy_fence, and detail::spin_pause.
 // 2. ThreadSanitizer does not model fences; every fence here orders two variables against each
 //    other (a Dekker pattern) and never publishes data: publication is always a release store that
 //    an acquire load reads, which the sanitizer does see.
+// 3. light_fence and heavy_fence are the two halves of an asymmetric fence: between a thread that
+//    passed light_fence and one that passed heavy_fence the order is that of two full fences. The
+//    light half costs nothing (it only binds the compiler), because the heavy half makes every
+//    running thread of the process pass a full fence (membarrier on Linux). Where the system does
+//    not offer that, both are full fences: asymmetric_fences is decided once, before the first
+//    runtime has a thread (detail/reactor/process_fence.hpp).
+// 4. ALOFT_MODEL names a header that stands in for all of this; the tests explore interleavings of
+//    the real algorithms with it.
 #pragma once
 
 #include <aloft/config.hpp>
 
+#ifdef ALOFT_MODEL
+#include ALOFT_MODEL
+#else
+
 #include <atomic>
-#include <cstdint>
-#include <thread>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -28,6 +39,26 @@ inline void full_fence() noexcept {
 #endif
 }
 
+/// Makes every running thread of the process pass a full fence; nullptr: not offered here.
+using process_fence = void (*)() noexcept;
+constinit inline process_fence asymmetric_fence = nullptr;
+
+inline void light_fence() noexcept {
+    if (asymmetric_fence != nullptr) [[likely]] {
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+        full_fence();
+    }
+}
+
+inline void heavy_fence() noexcept {
+    if (asymmetric_fence != nullptr) [[likely]] {
+        asymmetric_fence();
+    } else {
+        full_fence();
+    }
+}
+
 /// Tells the processor that this is a spin loop.
 inline void spin_pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -38,3 +69,5 @@ inline void spin_pause() noexcept {
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The heavy half of the asymmetric fence (detail/base/atomic.hpp), from the operating system.
+// Layer: L2 reactor
+//
+// membarrier(PRIVATE_EXPEDITED) interrupts every processor that runs a thread of this process; on
+// its way back each of them passes a full fence. It also makes a running owner of a ring pass the
+// kernel's exit path, where pending task work is run: answers of operations become visible
+// (worker.hpp uses it for both).
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+
+#if defined(__linux__)
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+#if defined(__linux__)
+inline void fence_all_threads() noexcept {
+    (void)::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+/// Registers the process; idempotent. False where the system refuses.
+[[nodiscard]] inline bool register_process_fence() noexcept {
+    return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+#else
+inline void fence_all_threads() noexcept { full_fence(); }
+[[nodiscard]] inline bool register_process_fence() noexcept { return false; }
+#endif
+
+/// Called by every runtime before it starts threads. The first call decides; the others register
+/// again, because a child process after fork() may be the one that calls.
+inline void choose_process_fence() noexcept {
+    const bool offered = register_process_fence();
+    static const bool decided = [offered] {
+        if (offered) {
+            asymmetric_fence = &fence_all_threads;
+        }
+        return true;
+    }();
+    (void)decided;
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail
