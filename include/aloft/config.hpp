@@ -25,6 +25,14 @@
 #define ALOFT_ALWAYS_INLINE inline
 #endif
 
+/// Keeps a pointer in a register of its own. Without it GCC copies two pointers that were just
+/// written one by one with one wide load, which has to wait until both stores have left the core.
+#if defined(__GNUC__) && !defined(__clang__)
+#define ALOFT_KEEP_SCALAR(pointer) asm("" : "+r"(pointer))
+#else
+#define ALOFT_KEEP_SCALAR(pointer) static_cast<void>(pointer)
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define ALOFT_ASAN 1
 #elif defined(__has_feature)

@@ -8,6 +8,7 @@
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/join_state.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 
 #include <concepts>
@@ -165,8 +166,7 @@ struct spawn_access {
         promise<T>& p = task_access::promise_of(work);
         adopt(p, join_state::unawaited(), &join_state::ended<T>, &env);
         (void)task_access::release(work);
-        env.exec->task_started();
-        env.exec->fork(p); // PUBLISHED; the handle keeps the frame
+        fork_root(*env.exec, p); // PUBLISHED; the handle keeps the frame
         return join_handle<T>(p);
     }
 };

@@ -9,6 +9,7 @@
 
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/error.hpp>
 
 #include <concepts>
@@ -31,7 +32,7 @@ public:
             self.changed_.notify_one();
         } // PUBLISHED
         if (exec != nullptr) {
-            exec->task_finished();
+            count_ended(*exec);
         }
         return std::noop_coroutine();
     }
@@ -59,7 +60,7 @@ T sync_wait_on(const environment* env, task<T> root) {
     promise<T>& p = task_access::promise_of(root);
     adopt(p, &waiter, &sync_waiter::root_done, env);
     if (env != nullptr) {
-        env->exec->task_started();
+        count_started(*env->exec);
         env->exec->post(p);
     } else {
         resume_chain(p.coroutine);

@@ -17,8 +17,6 @@
 
 #include <coroutine>
 #include <exception>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -29,22 +27,13 @@ class task;
 
 namespace detail {
 
-/// What is needed to report an exception after the runtime is gone. Made when a coroutine lets an
-/// exception out, beside the exception itself.
-struct failure_record {
-    const char* coroutine_name;
-    std::shared_ptr<unhandled_sink> sink; // set when a spawned task has ended
-};
-
 template <class T>
 struct promise_result : promise_base {
     outcome<T> result;
-    std::unique_ptr<failure_record> failed;
 
     /// The compiler calls this inside the coroutine, so that the default argument is its name.
     void unhandled_exception(const char* function = __builtin_FUNCTION()) noexcept {
-        failed.reset(new (std::nothrow) failure_record{function, nullptr});
-        result.set_error(std::current_exception());
+        result.set_error(std::current_exception(), function);
     }
 };
 
@@ -99,7 +88,11 @@ public:
     using promise_type = detail::promise<T>;
 
     task() noexcept = default;
-    task(task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, {})) {}
+    task(task&& other) noexcept {
+        void* frame = std::exchange(other.coroutine_, {}).address();
+        ALOFT_KEEP_SCALAR(frame);
+        coroutine_ = handle::from_address(frame);
+    }
     task& operator=(task&& other) noexcept {
         if (this != &other) {
             destroy();
@@ -154,8 +147,7 @@ struct task_access {
 /// Prepares a task that has not started yet; ends the program if it has.
 inline void adopt(promise_base& child, void* owner, promise_base::done_hook hook,
                   const environment* env) noexcept {
-    require(child.owner.load(std::memory_order_relaxed) == nullptr && child.on_done == nullptr,
-            "a task was awaited twice");
+    require(child.owner.load(std::memory_order_relaxed) == nullptr, "a task was awaited twice");
     child.owner.store(owner, std::memory_order_relaxed);
     child.on_done = hook;
     child.env = env;

@@ -50,12 +50,12 @@ public:
         if constexpr (sizeof...(T) > 0) {
             const environment* env = environment_of(parent);
             block_.arm(sizeof...(T), parent);
-            std::array<promise_base*, sizeof...(T)> all{};
+            std::array<work_node*, sizeof...(T)> all;
             std::size_t count = 0;
             std::apply([&](auto&... child) { ((all[count++] = &adopted(child, env)), ...); },
                        children_);
             for (std::size_t i = 0; i + 1 < count; ++i) {
-                start_child(env, *all[i]);
+                start_child(env, *all[i], block_);
             }
             return transfer_from<Mode>(parent, all[count - 1]->coroutine); // PUBLISHED
         } else {
@@ -106,7 +106,7 @@ public:
         }
         // The last child has not started yet, so the block and the vector stay until the return.
         for (std::size_t i = 0; i + 1 < children_.size(); ++i) {
-            start_child(env, task_access::promise_of(children_[i]));
+            start_child(env, task_access::promise_of(children_[i]), block_);
         }
         return transfer_from<Mode>(
             parent, task_access::promise_of(children_.back()).coroutine); // PUBLISHED
@@ -143,8 +143,9 @@ private:
 /// handles, say) are referred to and must outlive it.
 /// Errors: waits for all children; then rethrows the exception of the one that failed first.
 /// Cancellation: that of the children.
-/// Cost: no allocation beyond the children's frames (an argument that is no task gets one); one
-/// atomic decrement per child, and a push to the worker's own deque for all but one.
+/// Cost: no allocation beyond the children's frames (an argument that is no task gets one); a push
+/// to the worker's own deque for all but one, and an atomic operation per child that another worker
+/// took.
 template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitables>
     requires(detail::awaitable<Awaitables> && ...)
 [[nodiscard]] auto when_all(Awaitables&&... awaitables) {

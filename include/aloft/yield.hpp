@@ -5,6 +5,7 @@
 
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 
@@ -26,7 +27,7 @@ public:
             return transfer_from<Mode>(self, self);
         }
         coroutine = self;
-        env->exec->reschedule(*this);
+        reschedule(*env->exec, *this);
         return stay_suspended<Mode, Promise>(); // PUBLISHED
     }
 

@@ -3,7 +3,7 @@
 // or taken twice.
 #define ALOFT_SMALL_QUEUES 1 // a few entries only: full, empty and coming round are the normal case
 
-#include <aloft/detail/runtime/deque.hpp>
+#include <aloft/detail/base/deque.hpp>
 
 #include "helpers/scale.hpp"
 #include "helpers/seed.hpp"

@@ -4,7 +4,7 @@
 #define ALOFT_SMALL_QUEUES 1 // a few entries only: full, empty and coming round are the normal case
 
 #include <aloft/detail/runtime/inject.hpp>
-#include <aloft/detail/runtime/run_queue.hpp>
+#include <aloft/detail/base/run_queue.hpp>
 
 #include "helpers/scale.hpp"
 #include "helpers/seed.hpp"

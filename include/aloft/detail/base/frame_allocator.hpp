@@ -42,7 +42,7 @@ struct free_frame {
 
 struct frame_list {
     free_frame* head = nullptr;
-    std::uint32_t count = 0;
+    std::uint32_t room = 0; // how many frames more it takes before the slow path is asked
 };
 
 struct frame_cache {
@@ -125,61 +125,96 @@ ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
     thread_frames.guarded = true;
 }
 
-[[nodiscard]] ALOFT_NOINLINE inline void* allocate_frame(std::size_t bytes) {
-#if !ALOFT_ASAN
-    const std::size_t size_class = (bytes - 1) / frame_class_bytes;
-    if (size_class < frame_classes) {
-        frame_list& list = thread_frames.lists[size_class];
-        if (list.head == nullptr) {
-            if (thread_frames.retired) [[unlikely]] {
-                return ::operator new((size_class + 1) * frame_class_bytes);
-            }
-            if (!thread_frames.guarded) [[unlikely]] {
-                arm_retire_guard();
-            }
-            list.head = depot.take(size_class);
-            if (list.head == nullptr) {
-                return ::operator new((size_class + 1) * frame_class_bytes);
-            }
-            list.count = frame_batch;
-        }
-        free_frame* frame = list.head;
-        list.head = frame->next;
-        --list.count;
-        return frame;
+[[nodiscard]] constexpr std::size_t frame_class_of(std::size_t bytes) noexcept {
+    return (bytes - 1) / frame_class_bytes;
+}
+
+/// A frame that is not cached. Rounded up in every build: builds with and without the sanitizer may
+/// share frames.
+[[nodiscard]] ALOFT_NOINLINE inline void* allocate_uncached_frame(std::size_t bytes) {
+    return ::operator new((frame_class_of(bytes) + 1) * frame_class_bytes);
+}
+
+/// The list is empty.
+[[nodiscard]] ALOFT_NOINLINE inline void* refill_and_allocate_frame(std::size_t bytes) {
+    frame_cache& cache = thread_frames;
+    const std::size_t size_class = frame_class_of(bytes);
+    frame_list& list = cache.lists[size_class];
+    if (cache.retired) {
+        return allocate_uncached_frame(bytes);
     }
-#endif
-    // Rounded up in every build: builds with and without the sanitizer may share frames.
-    return ::operator new((bytes + frame_class_bytes - 1) / frame_class_bytes * frame_class_bytes);
+    if (!cache.guarded) {
+        arm_retire_guard();
+    }
+    free_frame* const batch = depot.take(size_class);
+    if (batch == nullptr) {
+        list.room = 2 * frame_batch;
+        return allocate_uncached_frame(bytes);
+    }
+    list.head = batch->next;
+    list.room = frame_batch + 1;
+    return batch;
+}
+
+/// The list is full, or has never been used.
+ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
+                                                         std::size_t size_class) noexcept {
+    frame_cache& cache = thread_frames;
+    frame_list& list = cache.lists[size_class];
+    if (cache.retired) {
+        ::operator delete(memory);
+        return;
+    }
+    if (!cache.guarded) {
+        arm_retire_guard();
+    }
+    if (list.head == nullptr) {
+        list.room = 2 * frame_batch;
+    } else {
+        free_frame* const batch = list.head;
+        free_frame* last = batch;
+        for (std::uint32_t i = 1; i < frame_batch; ++i) {
+            last = last->next;
+        }
+        list.head = last->next;
+        last->next = nullptr;
+        list.room = frame_batch;
+        depot.put(size_class, batch);
+    }
+    list.head = ::new (memory) free_frame{list.head, nullptr};
+    --list.room;
+}
+
+[[nodiscard]] ALOFT_NOINLINE inline void* allocate_frame(std::size_t bytes) {
+    const std::size_t size_class = frame_class_of(bytes);
+    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
+        return allocate_uncached_frame(bytes);
+    }
+    frame_list& list = thread_frames.lists[size_class];
+    free_frame* const frame = list.head;
+    if (frame == nullptr) [[unlikely]] {
+        return refill_and_allocate_frame(bytes);
+    }
+    list.head = frame->next;
+    ++list.room;
+    return frame;
 }
 
 ALOFT_NOINLINE inline void deallocate_frame(void* memory, std::size_t bytes) noexcept {
-#if !ALOFT_ASAN
-    const std::size_t size_class = (bytes - 1) / frame_class_bytes;
-    frame_cache& cache = thread_frames;
-    if (size_class < frame_classes && !cache.retired) {
-        if (!cache.guarded) [[unlikely]] {
-            arm_retire_guard();
-        }
-        frame_list& list = cache.lists[size_class];
-        if (list.count == 2 * frame_batch) [[unlikely]] {
-            free_frame* batch = list.head;
-            free_frame* last = batch;
-            for (std::uint32_t i = 1; i < frame_batch; ++i) {
-                last = last->next;
-            }
-            list.head = last->next;
-            last->next = nullptr;
-            list.count -= frame_batch;
-            depot.put(size_class, batch);
-        }
-        list.head = ::new (memory) free_frame{list.head, nullptr};
-        ++list.count;
+    const std::size_t size_class = frame_class_of(bytes);
+    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
+        ::operator delete(memory);
         return;
     }
-#endif
-    (void)bytes;
-    ::operator delete(memory);
+    frame_list& list = thread_frames.lists[size_class];
+    if (list.room == 0) [[unlikely]] {
+        deallocate_frame_to_full_list(memory, size_class);
+        return;
+    }
+    --list.room;
+    auto* const frame = static_cast<free_frame*>(memory);
+    frame->next = list.head;
+    list.head = frame;
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail

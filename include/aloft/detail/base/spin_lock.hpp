@@ -8,6 +8,8 @@
 
 #include <aloft/detail/base/atomic.hpp>
 
+#include <thread>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 class spin_lock {

@@ -5,8 +5,7 @@
 // 1. An executor outlives every task that was started on it (the runtime's destructor joins them).
 // 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
 //    written before the first of them starts and never afterwards.
-// 3. post, fork, reschedule and run_blocking never fail and never allocate: the node is the
-//    storage.
+// 3. Nothing here but sink() fails or allocates: the node is the storage.
 #pragma once
 
 #include <aloft/detail/base/work_node.hpp>
@@ -39,20 +38,21 @@ public:
     /// Makes a coroutine runnable behind what is runnable already. Any thread.
     virtual void post(work_node& node) noexcept = 0;
 
-    /// Makes a coroutine runnable before older work, where others can steal it. Any thread.
-    virtual void fork(work_node& node) noexcept = 0;
+    /// The same for a coroutine for which the calling worker's deque has no room, or that comes from
+    /// another thread. Whoever can uses fork() of local_worker.hpp.
+    virtual void fork_elsewhere(work_node& node) noexcept = 0;
 
     /// Posts a whole list. Any thread.
     virtual void post_all(work_list&& nodes) noexcept = 0;
 
-    /// Puts a coroutine that suspends right behind this call behind what is runnable.
-    virtual void reschedule(work_node& node) noexcept = 0;
+    /// To be called when work was made visible in a worker's queue while somebody slept.
+    virtual void wake_for_work() noexcept = 0;
 
     virtual void run_blocking(blocking_call& call) noexcept = 0;
 
-    /// Bracket the life of a task that the runtime has to join. Any thread.
-    virtual void task_started() noexcept = 0;
-    virtual void task_finished() noexcept = 0;
+    /// Bracket the life of a task that the runtime has to join, on threads that are not its workers.
+    virtual void task_started_outside() noexcept = 0;
+    virtual void task_finished_outside() noexcept = 0;
 
     /// Where exceptions go that nobody collects. It outlives the executor.
     [[nodiscard]] virtual std::shared_ptr<unhandled_sink> sink() const noexcept = 0;

@@ -1,23 +1,36 @@
 // SPDX-License-Identifier: MIT
-// Counts the children of a when_all down and resumes the parent when the last of them has ended.
+// Waits for the children of a when_all and resumes the parent when the last of them has ended.
 // Layer: L1 coro
 //
-// Life cycle: armed with the number of children before any of them starts; each child's hook
-// arrives once; the last arrival resumes the parent, whose awaiter holds the block.
+// Children that one worker runs one after the other form a chain: the end of one takes the next
+// sibling from the bottom of that worker's own deque and starts it. A chain counts its children in
+// the child that it is at, without an atomic operation, and subtracts them all from `remaining_`
+// when it finds no further sibling there. So a when_all of which nothing is stolen touches no
+// atomic counter at all, and one that was stolen from pays once per chain.
 //
-// 1. `remaining` is the only field that several threads change. The block is alive as long as it is
-//    positive: every child that has not arrived keeps it so.
-// 2. `error` is written by the child that turned `failed` from false to true, before it arrives,
-//    and read by the parent after the last arrival.
+//   armed --every child started once--> chains subtract --0--> parent resumed
+//
+// 1. Every child is finished by exactly one chain: a chain begins where a child is taken by the
+//    scheduler, a thief or the awaiting thread, and goes on with what pop_tagged gives, which
+//    nobody else gets.
+// 2. `remaining_` starts with the number of children. The chain that brings it to 0, or that has
+//    counted all of them itself, is the last: all children have ended. Exactly one chain is.
+//    One that counted all is alone: no other chain ever began.
+// 3. The block is alive until the parent is resumed, so until the last chain ends. A chain that
+//    subtracted less than the rest touches the block no more.
+// 4. `error_` is written by the child that turned `failed_` from false to true, before its chain
+//    ends, and read by the parent after the last chain ended.
+// 5. What a child did is visible to the parent: within a chain by the thread's own order, between
+//    chains by `remaining_`.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/task.hpp>
 
 #include <coroutine>
 #include <cstddef>
-#include <exception>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -28,46 +41,61 @@ public:
     join_block(join_block&&) noexcept {} // before it is armed there is nothing to move
 
     void arm(std::size_t children, std::coroutine_handle<> parent) noexcept {
+        children_ = children;
         remaining_.store(children, std::memory_order_relaxed);
         parent_ = parent;
     }
 
-    /// The hook of a child: notes the first exception and counts down.
+    /// The hook of a child: notes the first exception, and gives what this thread does next.
     template <class T>
-    static std::coroutine_handle<> child_done(promise_base& child) noexcept {
+    ALOFT_NOINLINE static std::coroutine_handle<> child_done(promise_base& child) noexcept {
         auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
         auto& result = static_cast<promise<T>&>(child).result;
         if (result.failed()) [[unlikely]] {
             if (!block.failed_.exchange(true, std::memory_order_relaxed)) {
-                block.error_ = result.take_error();
+                block.error_ = std::move(result.failure());
+            }
+        }
+        const std::size_t ended = child.siblings_ended() + 1;
+        if (ended == block.children_) {
+            return block.parent_;
+        }
+        local_worker* const here = thread_local_worker;
+        if (here != nullptr && here->direct_runs > 0) [[likely]] {
+            if (work_node* const node = here->forks.pop_tagged(&block)) [[likely]] {
+                --here->direct_runs;
+                static_cast<promise_base*>(node)->set_siblings_ended(ended);
+                return node->coroutine;
             }
         }
         const std::coroutine_handle<> parent = block.parent_;
         // order(join_block.remaining): acq_rel; the children's results become visible to the parent
-        if (block.remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        if (block.remaining_.fetch_sub(ended, std::memory_order_acq_rel) == ended) {
             return parent;
         }
         return std::noop_coroutine(); // PUBLISHED
     }
 
     void rethrow_first() {
-        if (error_ != nullptr) [[unlikely]] {
-            std::rethrow_exception(std::exchange(error_, nullptr));
+        if (error_) [[unlikely]] {
+            error_.rethrow();
         }
     }
 
 private:
     atomic<std::size_t> remaining_{0};
+    std::size_t children_ = 0;
     atomic<bool> failed_{false};
     std::coroutine_handle<> parent_{};
-    std::exception_ptr error_{};
+    failure_holder error_;
 };
 
 /// Starts a child that has been adopted: where others can steal it, or here if there is no
 /// executor.
-inline void start_child(const environment* env, promise_base& child) noexcept {
+ALOFT_ALWAYS_INLINE void start_child(const environment* env, work_node& child,
+                                     const join_block& block) noexcept {
     if (env != nullptr) [[likely]] {
-        env->exec->fork(child);
+        fork(*env->exec, child, &block);
     } else {
         resume_chain(child.coroutine);
     }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/task.hpp>
 
@@ -81,8 +82,10 @@ public:
     static std::coroutine_handle<> ended(promise_base& p) noexcept {
         executor* const exec = p.env->exec;
         auto& ending = static_cast<promise<T>&>(p);
-        if (ending.failed != nullptr) [[unlikely]] {
-            ending.failed->sink = exec->sink();
+        if (ending.result.failed()) [[unlikely]] {
+            if (failure_record* const record = ending.result.failure().record()) {
+                record->sink = exec->sink();
+            }
         }
         // order(join.owner): acq_rel; the result becomes visible to the joiner, the waiter to us
         void* const before = p.owner.exchange(done(), std::memory_order_acq_rel);
@@ -98,7 +101,7 @@ public:
                 waiter->exec->post(*waiter);
             }
         }
-        exec->task_finished();
+        count_ended(*exec);
         return next;
     }
 
@@ -108,13 +111,12 @@ public:
         if (!p.result.failed()) {
             return;
         }
-        std::exception_ptr error = p.result.take_error();
-        if (error == nullptr) {
-            return;
-        }
-        require(p.failed != nullptr && p.failed->sink != nullptr,
+        failure_record* const record = p.result.failure().record();
+        require(record != nullptr && record->sink != nullptr,
                 "nobody collected an exception, and there was no memory to note whose it is");
-        p.failed->sink->report(std::move(error), p.failed->coroutine_name);
+        if (std::exception_ptr error = p.result.failure().take()) {
+            record->sink->report(std::move(error), record->coroutine_name);
+        }
     }
 
 private:

@@ -3,7 +3,9 @@
 // Layer: L1 coro
 //
 // States: pending -> value | error, once. The task writes it before it completes; whoever learned
-// of the completion reads it afterwards, so it needs no synchronisation of its own.
+// of the completion reads it afterwards, so it needs no synchronisation of its own. An exception is
+// kept in a record on the heap, so that tasks that succeed pay one pointer for it. If there is no
+// memory for the record, the exception that comes out is std::bad_alloc.
 #pragma once
 
 #include <aloft/config.hpp>
@@ -11,10 +13,69 @@
 #include <concepts>
 #include <exception>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
+
+class unhandled_sink;
+
+/// An exception, and what is needed to report it after the runtime is gone.
+struct failure_record {
+    std::exception_ptr error;
+    const char* coroutine_name = "";
+    std::shared_ptr<unhandled_sink> sink; // set when a spawned task has ended
+};
+
+/// Stands for the record that there was no memory for.
+inline failure_record lost_failure{};
+
+/// Owns a failure_record, or none.
+class failure_holder {
+public:
+    failure_holder() noexcept = default;
+    failure_holder(std::exception_ptr error, const char* name) noexcept
+        : record_(make(std::move(error), name)) {}
+    failure_holder(failure_holder&& other) noexcept
+        : record_(std::exchange(other.record_, nullptr)) {}
+    failure_holder& operator=(failure_holder&& other) noexcept {
+        std::swap(record_, other.record_);
+        return *this;
+    }
+    ~failure_holder() {
+        if (record_ != nullptr) [[unlikely]] {
+            release(record_);
+        }
+    }
+
+    explicit operator bool() const noexcept { return record_ != nullptr; }
+    /// Null if it was lost.
+    [[nodiscard]] failure_record* record() const noexcept {
+        return record_ == &lost_failure ? nullptr : record_;
+    }
+
+    /// The exception moves out; null if it has been taken before.
+    [[nodiscard]] std::exception_ptr take() const noexcept {
+        return record_ == &lost_failure ? std::make_exception_ptr(std::bad_alloc())
+                                        : std::exchange(record_->error, nullptr);
+    }
+    [[noreturn]] ALOFT_NOINLINE void rethrow() const { std::rethrow_exception(take()); }
+
+private:
+    ALOFT_NOINLINE static failure_record* make(std::exception_ptr error,
+                                               const char* name) noexcept {
+        auto* const made = new (std::nothrow) failure_record{std::move(error), name, nullptr};
+        return made != nullptr ? made : &lost_failure;
+    }
+    ALOFT_NOINLINE static void release(failure_record* record) noexcept {
+        if (record != &lost_failure) {
+            delete record;
+        }
+    }
+
+    failure_record* record_ = nullptr;
+};
 
 template <class T>
 class outcome {
@@ -40,22 +101,21 @@ public:
         state_ = state::value;
     }
 
-    void set_error(std::exception_ptr error) noexcept {
+    void set_error(std::exception_ptr error, const char* name = "") noexcept {
         clear(); // a value may be there if the destructor of a local threw behind co_return
-        std::construct_at(&error_, std::move(error));
+        std::construct_at(&failure_, std::move(error), name);
         state_ = state::error;
     }
 
     [[nodiscard]] bool failed() const noexcept { return state_ == state::error; }
     [[nodiscard]] bool pending() const noexcept { return state_ == state::pending; }
-    [[nodiscard]] std::exception_ptr take_error() noexcept {
-        return std::exchange(error_, nullptr);
-    }
+    /// Only if failed().
+    [[nodiscard]] failure_holder& failure() noexcept { return failure_; }
 
     /// Moves the value out, or throws the exception.
     [[nodiscard]] T take() {
         if (failed()) [[unlikely]] {
-            std::rethrow_exception(take_error());
+            failure_.rethrow();
         }
         if constexpr (std::is_reference_v<T>) {
             return static_cast<T>(*value_);
@@ -66,17 +126,19 @@ public:
 
 private:
     void clear() noexcept {
-        if (state_ == state::value) {
-            std::destroy_at(&value_);
-        } else if (state_ == state::error) {
-            std::destroy_at(&error_);
+        if (state_ == state::error) [[unlikely]] {
+            std::destroy_at(&failure_);
+        } else if constexpr (!std::is_trivially_destructible_v<stored>) {
+            if (state_ == state::value) {
+                std::destroy_at(&value_);
+            }
         }
         state_ = state::pending;
     }
 
     union {
         stored value_;
-        std::exception_ptr error_;
+        failure_holder failure_;
     };
     state state_ = state::pending;
 };
@@ -86,19 +148,20 @@ template <class T>
 class outcome<T> {
 public:
     void set_value() noexcept {}
-    void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
-    [[nodiscard]] bool failed() const noexcept { return error_ != nullptr; }
-    [[nodiscard]] std::exception_ptr take_error() noexcept {
-        return std::exchange(error_, nullptr);
+    void set_error(std::exception_ptr error, const char* name = "") noexcept {
+        failure_ = failure_holder(std::move(error), name);
     }
+    [[nodiscard]] bool failed() const noexcept { return static_cast<bool>(failure_); }
+    /// Only if failed().
+    [[nodiscard]] failure_holder& failure() noexcept { return failure_; }
     void take() {
         if (failed()) [[unlikely]] {
-            std::rethrow_exception(take_error());
+            failure_.rethrow();
         }
     }
 
 private:
-    std::exception_ptr error_;
+    failure_holder failure_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

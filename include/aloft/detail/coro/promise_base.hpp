@@ -23,12 +23,22 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
 struct promise_base : work_node {
     using done_hook = std::coroutine_handle<> (*)(promise_base&) noexcept;
+
+    /// In the child relation: how many siblings ended before in the same chain (join_block.hpp). It is
+    /// kept in `next`, which a running coroutine does not use, and which lists leave null.
+    [[nodiscard]] std::size_t siblings_ended() const noexcept {
+        return reinterpret_cast<std::uintptr_t>(next);
+    }
+    void set_siblings_ended(std::size_t count) noexcept {
+        next = reinterpret_cast<work_node*>(count);
+    }
 
     atomic<void*> owner{nullptr};
     done_hook on_done = nullptr;

@@ -16,10 +16,12 @@
 // to look at that queue once more; so a worker that finds work will look at it, or somebody will.
 //
 // Proof, for every way in which the last worker could look away.
-// 1. Pusher against sleeper. The pusher makes the work visible, passes a full fence, reads state_.
-//    The sleeper writes state_ (sleep), passes a full fence, reads all the queues. If the pusher
-//    does not see the sleeper, its read came before the sleeper's write, so the sleeper's reads
-//    come after the push: it sees the work, and leaves its sleep.
+// 1. Pusher against sleeper. The pusher makes the work visible, passes a fence, reads state_. The
+//    sleeper writes state_ (sleep), passes a fence, reads all the queues. If the pusher does not
+//    see the sleeper, its read came before the sleeper's write, so the sleeper's reads come after
+//    the push: it sees the work, and leaves its sleep. A worker that pushes, which happens all the
+//    time, passes the light half of an asymmetric fence, the sleeper the heavy half. Other threads
+//    pass a full fence, which orders them against either half.
 // 2. Pusher sees a searcher and wakes nobody. That searcher either finds work, and then end_search
 //    tells it whether it was the last one: the last one wakes another worker, which searches all
 //    queues; or it goes to sleep, and sleep reads all the queues after its fence, as in 1.
@@ -28,12 +30,17 @@
 //    wake-up itself is not lost by the reactor (io_uring.hpp).
 // 4. A sleeper that was taken out while it was leaving for another reason learns it from
 //    leave_sleep and goes on as the searcher that it has been counted as.
+// 5. The last worker to fall asleep needs no fence: sleep() tells it, from the value that it
+//    changed, that all the others had written state_ before and not left since. What they pushed
+//    came before those writes, so it is visible; what they push after leaving comes after a later
+//    change of state_, which makes them see the sleeper.
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -47,7 +54,8 @@ class alignas(cacheline_bytes) idle_workers {
 public:
     static constexpr std::size_t nobody = SIZE_MAX;
 
-    explicit idle_workers(std::size_t workers) : most_searching_((workers + 1) / 2) {
+    explicit idle_workers(std::size_t workers)
+        : workers_(workers), most_searching_((workers + 1) / 2) {
         sleepers_.reserve(workers); // so that listing a sleeper never allocates
     }
 
@@ -65,12 +73,14 @@ public:
         return searching(state_.fetch_sub(one_searching, std::memory_order_seq_cst)) == 1;
     }
 
-    /// Afterwards the caller passes a full fence, looks at all queues, and only then parks.
-    void sleep(std::size_t worker, bool was_searching) noexcept {
+    /// Afterwards the caller passes the heavy half of a fence, unless this says that everybody else
+    /// sleeps (5), looks at all queues, and only then parks.
+    [[nodiscard]] bool sleep(std::size_t worker, bool was_searching) noexcept {
         const std::scoped_lock lock(lock_);
         sleepers_.push_back(worker);
-        state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
-                         std::memory_order_seq_cst);
+        const std::uint64_t before = state_.fetch_add(
+            one_sleeping - (was_searching ? one_searching : 0), std::memory_order_seq_cst);
+        return sleeping(before) + 1 == workers_;
     }
 
     /// True: the worker is running again. False: somebody woke it, it is searching.
@@ -88,8 +98,7 @@ public:
     /// To be called after work was made visible: the worker whose reactor must be woken, or nobody.
     [[nodiscard]] std::size_t wake_one() noexcept {
         full_fence(); // the work against state_, see 1
-        const std::uint64_t seen = state_.load(std::memory_order_relaxed);
-        if (searching(seen) > 0 || sleeping(seen) == 0) {
+        if (!idle_word::calls_for_wake(state_.load(std::memory_order_relaxed))) {
             return nobody;
         }
         const std::scoped_lock lock(lock_);
@@ -105,12 +114,17 @@ public:
         return sleepers_.empty() ? nobody : take_last();
     }
 
+    /// The word that pushers read; see local_worker.hpp.
+    [[nodiscard]] const atomic<std::uint64_t>& state() const noexcept { return state_; }
+
 private:
-    static constexpr std::uint64_t one_sleeping = 1;
-    static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
-    static constexpr std::uint64_t searching(std::uint64_t state) noexcept { return state >> 32; }
+    static constexpr std::uint64_t one_sleeping = idle_word::one_sleeping;
+    static constexpr std::uint64_t one_searching = idle_word::one_searching;
+    static constexpr std::uint64_t searching(std::uint64_t state) noexcept {
+        return idle_word::searching(state);
+    }
     static constexpr std::uint64_t sleeping(std::uint64_t state) noexcept {
-        return state & (one_searching - 1);
+        return idle_word::sleeping(state);
     }
 
     [[nodiscard]] std::size_t take_last() noexcept {
@@ -121,6 +135,7 @@ private:
     }
 
     atomic<std::uint64_t> state_{0};
+    std::size_t workers_;
     std::size_t most_searching_;
     spin_lock lock_;
     std::vector<std::size_t> sleepers_;

@@ -36,11 +36,10 @@ public:
 
     scheduler(std::vector<std::unique_ptr<reactor>> reactors, std::size_t blocking_threads,
               unhandled_handler handler)
-        : shared_(reactors.size()),
+        : shared_(reactors.size(), *this),
           blocking_(blocking_threads),
           sink_(std::make_shared<handler_sink>(std::move(handler))),
           generation_(fork_generation().load(std::memory_order_relaxed)) {
-        shared_.exec = this;
         for (std::unique_ptr<reactor>& each : reactors) {
             workers_.push_back(std::make_unique<worker>(workers_.size(), shared_, std::move(each)));
             shared_.workers.push_back(workers_.back().get());
@@ -124,9 +123,9 @@ public:
         }
     }
 
-    void fork(work_node& node) noexcept override {
+    void fork_elsewhere(work_node& node) noexcept override {
         if (worker* const here = local()) {
-            here->fork(node);
+            here->spill_fork(node);
         } else {
             inject(node);
         }
@@ -142,29 +141,15 @@ public:
         }
     }
 
-    void reschedule(work_node& node) noexcept override {
-        if (worker* const here = local()) {
-            here->reschedule(node);
-        } else {
-            inject(node);
-        }
-    }
+    void wake_for_work() noexcept override { worker::notify(shared_); }
 
     void run_blocking(blocking_call& call) noexcept override { blocking_.run(call); }
 
-    void task_started() noexcept override {
-        if (worker* const here = local()) {
-            bump(here->count().started);
-        } else {
-            shared_.outside.started.fetch_add(1, std::memory_order_seq_cst);
-        }
+    void task_started_outside() noexcept override {
+        shared_.outside.started.fetch_add(1, std::memory_order_seq_cst);
     }
 
-    void task_finished() noexcept override {
-        if (worker* const here = local()) {
-            bump(here->count().ended);
-            return;
-        }
+    void task_finished_outside() noexcept override {
         // A worker may be asleep that has counted before us: it counts again.
         const visit here(visitors_);
         shared_.outside.ended.fetch_add(1, std::memory_order_seq_cst);
@@ -217,12 +202,6 @@ private:
         const visit here(visitors_);
         shared_.inject.push(node);
         worker::notify(shared_);
-    }
-
-    /// Only this worker writes the counter: no read-modify-write is needed.
-    static void bump(atomic<std::uint64_t>& counter) noexcept {
-        // order(task_count): release; paired with the sums in worker::terminate_if_done
-        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
 
     shared_work shared_;

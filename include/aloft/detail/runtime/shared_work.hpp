@@ -14,6 +14,7 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/idle.hpp>
@@ -27,12 +28,6 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 class worker;
-
-/// Tasks that started and tasks that ended, as seen at one place. Both only grow.
-struct alignas(cacheline_bytes) task_count {
-    atomic<std::uint64_t> started{0};
-    atomic<std::uint64_t> ended{0};
-};
 
 class foreign_requests {
 public:
@@ -65,13 +60,13 @@ private:
 };
 
 struct shared_work {
-    explicit shared_work(std::size_t worker_count) : idle(worker_count) {}
+    shared_work(std::size_t worker_count, executor& owner) : idle(worker_count), exec(&owner) {}
 
     inject_queue inject;
     foreign_requests foreign;
     idle_workers idle;
     task_count outside;
-    executor* exec = nullptr; // whose workers these are
+    executor* exec; // whose workers these are
     atomic<bool> stopping{false};
     atomic<bool> terminated{false};
     std::vector<worker*> workers; // owned by the scheduler

@@ -19,11 +19,10 @@
 
 #include <aloft/detail/base/frame_allocator.hpp>
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/detail/reactor/timers.hpp>
-#include <aloft/detail/runtime/deque.hpp>
-#include <aloft/detail/runtime/run_queue.hpp>
 #include <aloft/detail/runtime/shared_work.hpp>
 
 #include <algorithm>
@@ -34,10 +33,11 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class worker {
+class worker final : public local_worker {
 public:
     worker(std::size_t index, shared_work& shared, std::unique_ptr<reactor> backend)
-        : shared_(shared),
+        : local_worker(*shared.exec, shared.idle.state()),
+          shared_(shared),
           index_(index),
           random_(0x9E3779B97F4A7C15u * (index + 1)),
           reactor_(std::move(backend)) {}
@@ -54,8 +54,6 @@ public:
 
     void wake() noexcept { reactor_->wake(); }
 
-    [[nodiscard]] task_count& count() noexcept { return count_; }
-
     /// Wakes a worker, if there is one asleep and nobody is searching.
     static void notify(shared_work& shared) noexcept {
         const std::size_t sleeper = shared.idle.wake_one();
@@ -66,27 +64,26 @@ public:
 
     // ---- the owner ----
 
-    void fork(work_node& node) noexcept {
-        if (!deque_.push(node)) [[unlikely]] {
-            spill(node, [this] { return deque_.steal(); }, deque_capacity / 2);
-        }
-        notify(shared_);
+    /// The deque is full: its older half, and then `node`, go to where everybody takes from.
+    void spill_fork(work_node& node) noexcept {
+        work_list moved;
+        forks.take_oldest(moved, deque_capacity / 2);
+        moved.push(node);
+        shared_.inject.push_all(std::move(moved));
+        published();
     }
 
     void post(work_node& node) noexcept {
         push_ready(node);
-        notify(shared_);
+        published();
     }
 
     void post_all(work_list&& nodes) noexcept {
         while (work_node* const node = nodes.pop()) {
             push_ready(*node);
         }
-        notify(shared_);
+        published();
     }
-
-    /// For a coroutine of this worker that suspends right behind this call.
-    void reschedule(work_node& node) noexcept { push_ready(node); }
 
     void submit(operation& op) noexcept { reactor_->submit(op); }
 
@@ -99,7 +96,10 @@ public:
     void run() noexcept {
         while (work_node* const node = next()) {
             budget_ = 64;
+            const auto runs = static_cast<std::uint32_t>(next_look_ - tick_);
+            direct_runs = runs;
             resume_chain(node->coroutine);
+            tick_ += runs - direct_runs;
         }
         release_thread_frames();
     }
@@ -107,11 +107,16 @@ public:
 private:
     [[nodiscard]] work_node* next() noexcept {
         for (;;) {
-            ++tick_;
-            if (tick_ % 16 == 0) {
-                look_after_io();
+            work_node* node = nullptr;
+            if (++tick_ >= next_look_) {
+                node = look_around();
+            } else if (ready_first_ > 0) {
+                --ready_first_;
+                node = ready.pop();
             }
-            work_node* node = take_own();
+            if (node == nullptr) {
+                node = take_own();
+            }
             if (node == nullptr && look_after_io()) {
                 node = take_own();
             }
@@ -134,18 +139,33 @@ private:
     }
 
     [[nodiscard]] work_node* take_own() noexcept {
-        work_node* node = nullptr;
-        if (tick_ % 61 == 0) {
-            node = take_injected(1);
-        } else if (tick_ % 128 == 1) {
-            node = deque_.steal();
-        } else if (tick_ % 8 == 0) {
-            node = run_queue_.pop();
+        work_node* const node = forks.pop();
+        return node != nullptr ? node : ready.pop();
+    }
+
+    /// The fairness round: answers, timers, and one item of those that newer ones keep waiting.
+    [[nodiscard]] work_node* look_around() noexcept {
+        look_after_io();
+        const clock_ns now = now_ns();
+        const clock_ns since = now - looked_at_;
+        looked_at_ = now;
+        if (since < look_often_enough) {
+            look_interval_ = std::min(look_interval_ * 2, most_runs_between_looks);
+        } else if (since > look_too_seldom) {
+            look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
         }
-        if (node == nullptr) {
-            node = deque_.pop();
+        next_look_ = tick_ + look_interval_;
+        ready_first_ = 8;
+        ++looks_;
+        if (looks_ % 4 == 0) {
+            return take_injected(1);
         }
-        return node != nullptr ? node : run_queue_.pop();
+        if (looks_ % 4 == 2) {
+            work_list oldest;
+            forks.take_oldest(oldest, 1);
+            return oldest.pop();
+        }
+        return nullptr;
     }
 
     /// Submits, collects answers and due timers. True if something became ready.
@@ -157,44 +177,37 @@ private:
             }
         }
         adopt_foreign();
-        work_list ready;
-        reactor_->poll(ready, 0);
+        work_list finished;
+        reactor_->poll(finished, 0);
         if (!timers_.empty()) {
-            timers_.collect(now_ns(), ready);
+            timers_.collect(now_ns(), finished);
         }
-        return distribute(std::move(ready));
+        return distribute(std::move(finished));
     }
 
-    bool distribute(work_list&& ready) noexcept {
-        if (ready.empty()) {
+    bool distribute(work_list&& list) noexcept {
+        if (list.empty()) {
             return false;
         }
-        const bool others_needed = ready.size() > 1 || !deque_.empty() || !run_queue_.empty();
-        while (work_node* const node = ready.pop()) {
+        const bool others_needed = list.size() > 1 || !forks.empty() || !ready.empty();
+        while (work_node* const node = list.pop()) {
             push_ready(*node);
         }
         if (others_needed) {
-            notify(shared_);
+            published();
         }
         return true;
     }
 
     void push_ready(work_node& node) noexcept {
-        if (!run_queue_.push(node)) [[unlikely]] {
-            spill(node, [this] { return run_queue_.pop(); }, run_queue_capacity / 2);
+        if (ready.push(node)) [[likely]] {
+            return;
         }
-    }
-
-    /// Moves the older half of a full queue, and then `node`, to where everybody takes from.
-    template <class TakeOldest>
-    void spill(work_node& node, TakeOldest&& take_oldest, std::size_t most) noexcept {
         work_list moved;
-        while (most-- > 0) {
-            work_node* const oldest = take_oldest();
-            if (oldest == nullptr) {
-                break;
+        for (std::size_t i = 0; i < run_queue_capacity / 2; ++i) {
+            if (work_node* const oldest = ready.pop()) {
+                moved.push(*oldest);
             }
-            moved.push(*oldest);
         }
         moved.push(node);
         shared_.inject.push_all(std::move(moved));
@@ -213,7 +226,7 @@ private:
                 push_ready(*node);
             }
             if (!searching_) { // a searcher notifies when it stops searching
-                notify(shared_);
+                published();
             }
         }
         return first;
@@ -266,23 +279,23 @@ private:
     }
 
     [[nodiscard]] work_node* rob(worker& victim) noexcept {
-        if (!victim.run_queue_.empty()) {
-            if (work_node* const node = victim.run_queue_.steal_half(run_queue_)) {
+        if (!victim.ready.empty()) {
+            if (work_node* const node = victim.ready.steal_half(ready)) {
                 return node;
             }
         }
-        if (!victim.deque_.empty()) {
-            if (work_node* const node = victim.deque_.steal()) {
+        if (!victim.forks.empty()) {
+            if (work_node* const node = victim.forks.steal()) {
                 return node;
             }
         }
-        work_list ready;
-        victim.reactor_->try_reap(ready);
+        work_list finished;
+        victim.reactor_->try_reap(finished);
         if (!victim.timers_.empty()) {
-            victim.timers_.collect(now_ns(), ready);
+            victim.timers_.collect(now_ns(), finished);
         }
-        work_node* const first = ready.pop();
-        while (work_node* const node = ready.pop()) {
+        work_node* const first = finished.pop();
+        while (work_node* const node = finished.pop()) {
             push_ready(*node);
         }
         return first;
@@ -308,8 +321,9 @@ private:
             }
             return false;
         }
-        shared_.idle.sleep(index_, std::exchange(searching_, false));
-        full_fence(); // the state against the queues: idle.hpp, 1
+        if (!shared_.idle.sleep(index_, std::exchange(searching_, false))) {
+            heavy_fence(); // the state against the queues: idle.hpp, 1
+        }
         if (stopping) {
             terminate_if_done(); // a thread outside may have counted and found nobody to wake
         }
@@ -325,13 +339,13 @@ private:
         if (stopping && reactor_->in_flight() > 0) {
             deadline = std::min(deadline, refuse_next_);
         }
-        work_list ready;
-        reactor_->poll(ready, deadline);
+        work_list finished;
+        reactor_->poll(finished, deadline);
         if (!timers_.empty()) {
-            timers_.collect(now_ns(), ready);
+            timers_.collect(now_ns(), finished);
         }
         searching_ = !shared_.idle.leave_sleep(index_);
-        (void)distribute(std::move(ready));
+        (void)distribute(std::move(finished));
         return true;
     }
 
@@ -340,19 +354,22 @@ private:
             return true;
         }
         return std::any_of(shared_.workers.begin(), shared_.workers.end(), [](const auto& each) {
-            return !each->deque_.empty() || !each->run_queue_.empty();
+            return !each->forks.empty() || !each->ready.empty();
         });
     }
 
     // ---- shutdown ----
 
     static constexpr clock_ns refuse_interval = 20'000'000;
+    static constexpr clock_ns look_often_enough = 20'000;
+    static constexpr clock_ns look_too_seldom = 60'000;
+    static constexpr std::uint64_t most_runs_between_looks = 1024;
 
     void refuse_all() noexcept {
         reactor_->refuse_all();
-        work_list ready;
-        timers_.refuse_all(ready);
-        (void)distribute(std::move(ready));
+        work_list refused;
+        timers_.refuse_all(refused);
+        (void)distribute(std::move(refused));
     }
 
     /// Every ended task was counted before its worker came here, so the last one to come sees all.
@@ -362,11 +379,11 @@ private:
         // order(task_count): acquire; what ended before is not counted as started later
         std::uint64_t ended = shared_.outside.ended.load(std::memory_order_seq_cst);
         for (const auto& each : shared_.workers) {
-            ended += each->count_.ended.load(std::memory_order_seq_cst);
+            ended += each->tasks.ended.load(std::memory_order_seq_cst);
         }
         std::uint64_t started = shared_.outside.started.load(std::memory_order_seq_cst);
         for (const auto& each : shared_.workers) {
-            started += each->count_.started.load(std::memory_order_seq_cst);
+            started += each->tasks.started.load(std::memory_order_seq_cst);
         }
         if (started == ended && !shared_.terminated.exchange(true, std::memory_order_seq_cst)) {
             wake_everybody(shared_);
@@ -399,22 +416,21 @@ private:
     int budget_ = 0;
     bool searching_ = false;
     clock_ns refuse_next_ = 0;
-    deque deque_;
-    run_queue run_queue_;
+    std::uint64_t next_look_ = 0;
+    std::uint64_t look_interval_ = 16;
+    std::uint64_t looks_ = 0;
+    clock_ns looked_at_ = 0;
+    int ready_first_ = 0;
     timers timers_;
-    task_count count_;
     std::unique_ptr<reactor> reactor_;
 };
 
-constinit inline thread_local worker* thread_worker = nullptr;
-
-/// The worker that this thread is, or nullptr. Not inlined: see pitfalls of thread_local storage in
-/// frame_allocator.hpp.
+/// The worker that this thread is, or nullptr. Not inlined: local_worker.hpp, 3.
 [[nodiscard]] ALOFT_NOINLINE inline worker* current_worker() noexcept {
-    return thread_worker;
+    return static_cast<worker*>(thread_local_worker); // every local_worker is one
 }
 ALOFT_NOINLINE inline void set_current_worker(worker* w) noexcept {
-    thread_worker = w;
+    thread_local_worker = w;
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: MIT
 // A worker's stack of forked work: the owner pushes and pops at the bottom, thieves take the top.
-// Layer: L3 runtime
+// Layer: L0 base
 //
-// Chase and Lev's deque with a fixed capacity; what does not fit goes to the inject queue, so
-// pushing never allocates. The items of the deque are [top_, bottom_), indexes count up for ever.
+// Chase and Lev's deque with a fixed capacity and an asymmetric fence. The items are
+// [top_, bottom_), indexes count up for ever. What does not fit is the caller's business, so
+// pushing never allocates.
 //
 // 1. bottom_ is written by the owner only. top_ only grows, by compare-exchange.
 // 2. push: the slot is written before bottom_ is released, so a thief that acquires bottom_ reads
 //    the item and what was written before it was pushed.
 // 3. pop takes the item below bottom_ without a compare-exchange if at least one more is left. The
 //    race for the last item is decided by the compare-exchange on top_: exactly one side gets it.
-// 4. pop stores bottom_ and then loads top_; steal loads top_ and then bottom_: the two full fences
-//    between them make sure that not both sides miss the other's move (Dekker), so an item that pop
-//    takes without a compare-exchange is never taken by a thief.
+// 4. pop stores bottom_ and then loads top_; steal loads top_ and then bottom_. The fences between
+//    them make sure that not both sides miss the other's move (Dekker): if pop, taking item i
+//    without a compare-exchange, read a top_ older than the one that a thief of item i read, then
+//    pop's fence came before the thief's, and the thief sees that bottom_ is not above i. The owner
+//    has the light half of the fence, because it pops for every fork; the thief the heavy half.
 // 5. A slot is overwritten only when top_ has passed it: push compares with top_. A thief that read
 //    an overwritten slot fails its compare-exchange.
+// 6. Every item has a tag, so that the owner can ask what is at the bottom without touching an item
+//    that a thief may have taken: only the owner reads and writes tags.
+// 7. The owner knows bottom_, so it takes from the top without a fence: only top_ is contended.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/work_node.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -32,17 +39,28 @@ inline constexpr std::size_t deque_capacity = ALOFT_SMALL_QUEUES ? 4 : 1024;
 class deque {
 public:
     /// Owner. False if the deque is full.
-    [[nodiscard]] bool push(work_node& node) noexcept {
+    [[nodiscard]] bool push(work_node& node, const void* tag = nullptr) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
         // order(deque.top): acquire; the thief has read the slot that is to be overwritten
         const std::int64_t top = top_.load(std::memory_order_acquire);
-        if (bottom - top >= static_cast<std::int64_t>(deque_capacity)) {
+        if (bottom - top >= static_cast<std::int64_t>(deque_capacity)) [[unlikely]] {
             return false;
         }
         slot(bottom).store(&node, std::memory_order_relaxed);
+        tags_[index(bottom)] = tag;
         // order(deque.bottom): release; the slot and the node become visible to thieves
         bottom_.store(bottom + 1, std::memory_order_release);
         return true;
+    }
+
+    /// Owner: the item pushed last, if there is one and it has this tag.
+    [[nodiscard]] work_node* pop_tagged(const void* tag) noexcept {
+        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
+        // An old top_ makes it look fuller than it is: then the tag is old, and pop decides.
+        if (bottom < top_.load(std::memory_order_relaxed) || tags_[index(bottom)] != tag) {
+            return nullptr;
+        }
+        return pop();
     }
 
     /// Owner: the item pushed last, or nullptr.
@@ -52,9 +70,9 @@ public:
             return nullptr; // empty: top_ only grows, so there is nothing to race for
         }
         bottom_.store(bottom, std::memory_order_relaxed);
-        full_fence(); // bottom_ against top_, see 4
+        light_fence(); // bottom_ against top_, see 4
         std::int64_t top = top_.load(std::memory_order_relaxed);
-        if (top < bottom) {
+        if (top < bottom) [[likely]] {
             return slot(bottom).load(std::memory_order_relaxed);
         }
         work_node* last = nullptr;
@@ -68,11 +86,30 @@ public:
         return last;
     }
 
-    /// Any thread: the oldest item, or nullptr if there is none or another thread took it.
+    /// Owner: appends the oldest items, at most `most`, to `taken`, with one compare-exchange.
+    void take_oldest(work_list& taken, std::size_t most) noexcept {
+        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        // order(deque.top): acquire; pairs with the exchange of whoever took the item before
+        std::int64_t top = top_.load(std::memory_order_acquire);
+        std::int64_t end = top;
+        do {
+            end = std::min(bottom, top + static_cast<std::int64_t>(most));
+            if (top >= end) {
+                return;
+            }
+            // order(deque.top): acq_rel; what is below `end` is ours
+        } while (!top_.compare_exchange_weak(top, end, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed));
+        for (; top < end; ++top) { // nobody else writes slots
+            taken.push(*slot(top).load(std::memory_order_relaxed));
+        }
+    }
+
+    /// Any thread but the owner: the oldest item, or nullptr if there is none or another took it.
     [[nodiscard]] work_node* steal() noexcept {
         // order(deque.top): acquire; pairs with the exchange of whoever took the item before
         std::int64_t top = top_.load(std::memory_order_acquire);
-        full_fence(); // top_ against bottom_, see 4
+        heavy_fence(); // top_ against bottom_, see 4
         // order(deque.bottom): acquire; the slot and the node become visible
         const std::int64_t bottom = bottom_.load(std::memory_order_acquire);
         if (top >= bottom) {
@@ -92,12 +129,16 @@ public:
     }
 
 private:
-    [[nodiscard]] atomic<work_node*>& slot(std::int64_t index) noexcept {
-        return slots_[static_cast<std::size_t>(index) % deque_capacity];
+    [[nodiscard]] static std::size_t index(std::int64_t position) noexcept {
+        return static_cast<std::size_t>(position) % deque_capacity;
+    }
+    [[nodiscard]] atomic<work_node*>& slot(std::int64_t position) noexcept {
+        return slots_[index(position)];
     }
 
     alignas(cacheline_bytes) atomic<std::int64_t> top_{0};
     alignas(cacheline_bytes) atomic<std::int64_t> bottom_{0};
+    std::array<const void*, deque_capacity> tags_{};
     std::array<atomic<work_node*>, deque_capacity> slots_{};
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A worker's queue of what became ready: first in, first out; other workers take half of it at
 // once.
-// Layer: L3 runtime
+// Layer: L0 base
 //
 // A ring of fixed capacity. Items are [head_, tail_), indexes count up for ever.
 //

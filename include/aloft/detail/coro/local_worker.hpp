@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// What the coroutine layer uses of the worker that it runs on, without a virtual call: its queues.
+// Layer: L1 coro
+//
+// Forking, joining, spawning and yielding are a few stores into the worker's own queues. The
+// runtime's worker derives from local_worker; on every other thread there is none.
+//
+// 1. Everything here is used by the worker's own thread, except what the queues and the counters
+//    offer to others.
+// 2. Whoever makes work visible in a queue calls published() afterwards. That is the pusher's half
+//    of the sleep protocol (detail/runtime/idle.hpp): a light fence between the queue and the word
+//    that says whether somebody sleeps.
+// 3. thread_local storage is reached only inside functions that are not inlined, so that no
+//    compiler caches its address across a suspension that changes threads.
+#pragma once
+
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/deque.hpp>
+#include <aloft/detail/base/run_queue.hpp>
+#include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/coro/executor.hpp>
+
+#include <cstdint>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// Tasks that started and tasks that ended, as seen at one place. Both only grow.
+struct alignas(cacheline_bytes) task_count {
+    atomic<std::uint64_t> started{0};
+    atomic<std::uint64_t> ended{0};
+};
+
+/// How many workers search and how many sleep, in one word.
+struct idle_word {
+    static constexpr std::uint64_t one_sleeping = 1;
+    static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
+
+    [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
+        return word >> 32;
+    }
+    [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
+        return word & (one_searching - 1);
+    }
+    /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
+    [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {
+        return word - 1 < one_searching - 1;
+    }
+};
+
+struct local_worker {
+    explicit local_worker(executor& owner, const atomic<std::uint64_t>& idle) noexcept
+        : exec(&owner), idle_state(&idle) {}
+    local_worker(const local_worker&) = delete;
+    local_worker& operator=(const local_worker&) = delete;
+
+    ALOFT_ALWAYS_INLINE void published() noexcept {
+        light_fence(); // the queue against idle_state: idle.hpp, 1
+        if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) [[unlikely]] {
+            exec->wake_for_work();
+        }
+    }
+
+    executor* const exec;
+    const atomic<std::uint64_t>* const idle_state;
+    /// How many more coroutines may be run one after the other before the scheduler has a look.
+    std::uint32_t direct_runs = 0;
+    deque forks;
+    run_queue ready;
+    task_count tasks;
+
+protected:
+    ~local_worker() = default;
+};
+
+constinit inline thread_local local_worker* thread_local_worker = nullptr;
+
+/// Only the worker itself writes its counters: no read-modify-write is needed.
+inline void count_one(atomic<std::uint64_t>& counter) noexcept {
+    // order(task_count): release; paired with the sums in worker::terminate_if_done
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+/// Makes a coroutine runnable, before what was forked earlier, where others can steal it. `tag` is
+/// what deque::pop_tagged asks for.
+ALOFT_NOINLINE inline void fork(executor& exec, work_node& node, const void* tag) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != &exec || !here->forks.push(node, tag)) [[unlikely]] {
+        exec.fork_elsewhere(node);
+        return;
+    }
+    here->published();
+}
+
+/// Counts a task that the runtime has to join, and forks it.
+ALOFT_NOINLINE inline void fork_root(executor& exec, work_node& node) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != &exec) [[unlikely]] {
+        exec.task_started_outside();
+        exec.fork_elsewhere(node);
+        return;
+    }
+    count_one(here->tasks.started);
+    if (here->forks.push(node)) [[likely]] {
+        here->published();
+    } else {
+        exec.fork_elsewhere(node);
+    }
+}
+
+ALOFT_NOINLINE inline void count_started(executor& exec) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here != nullptr && here->exec == &exec) [[likely]] {
+        count_one(here->tasks.started);
+    } else {
+        exec.task_started_outside();
+    }
+}
+
+ALOFT_NOINLINE inline void count_ended(executor& exec) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here != nullptr && here->exec == &exec) [[likely]] {
+        count_one(here->tasks.ended);
+    } else {
+        exec.task_finished_outside();
+    }
+}
+
+/// Puts a coroutine that suspends right behind this call behind what is runnable. Nobody is woken:
+/// this worker looks itself.
+ALOFT_NOINLINE inline void reschedule(executor& exec, work_node& node) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != &exec || !here->ready.push(node)) [[unlikely]] {
+        exec.post(node);
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail
