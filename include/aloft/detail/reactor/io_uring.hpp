@@ -2,15 +2,16 @@
 // The reactor on io_uring: a ring per worker, whose finished entries any worker may collect.
 // Layer: L2 reactor
 //
-// The ring is set up with COOP_TASKRUN: an answer becomes visible when the owner enters the kernel.
-// The owner submits; whoever holds the reap lock consumes the completion queue.
+// The ring is set up with COOP_TASKRUN: an answer becomes visible when the thread that submitted the
+// operation passes through the kernel. Whoever holds the reap lock consumes the completion queue.
 //
 // Who may touch what:
-// 1. Submission queue, backlog_, deferred_, submitted_, refusing_: the owner.
+// 1. The submission queue's entries and tail, backlog_, deferred_, refusing_: the owner. What is
+//    published in the queue anybody may hand to the kernel (io_uring_ring.hpp, 3).
 // 2. Completion queue head, operations' `answers`, finished_, woken_: the holder of reap_lock_. The
-// owner
-//    holds it while it is parked, so an answer that ends its wait is not consumed by somebody else.
-// 3. cancels_ and the phases around it: the holder of cancel_lock_.
+//    owner holds it while it is parked, so an answer that ends its wait is not consumed by somebody
+//    else.
+// 3. Cancellations: cancel_list.hpp.
 // 4. wake_fd_ is written by anyone and never read: a multishot poll posts an entry per write.
 //
 // No wake-up is lost: wake() writes the event counter, and the poll posts an entry. If the owner is
@@ -21,13 +22,18 @@
 // at once. A cancellation that is listed after the owner looked at cancels_ is followed by wake().
 //
 // No operation is lost: what does not fit into the submission queue waits in backlog_, and a
-// cancellation that does not fit stays in cancels_; both are retried before every submission, and a
+// cancellation that does not fit stays listed; both are retried before every submission, and a
 // parked or idle owner submits in every round. Completion-queue overflow is kept by the kernel
 // (NODROP) and flushed by the next entry.
+//
+// An owner that does not come back: help() hands its published entries to the kernel, has listed
+// cancellations carried out by a system call of its own, and reaps. Only backlog_, which is filled
+// when the kernel has refused entries, waits for the owner.
 #pragma once
 
 #include <aloft/detail/base/sanitizer.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/reactor/cancel_list.hpp>
 #include <aloft/detail/reactor/io_uring_prepare.hpp>
 #include <aloft/detail/reactor/io_uring_ring.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
@@ -84,7 +90,7 @@ public:
             refuse(op);
             return;
         }
-        ++submitted_;
+        submitted_.store(submitted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         op.answers = op.limit == nullptr ? answer_bit::own : answer_bit::own | answer_bit::timeout;
         op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
         if (!backlog_.empty() || !enqueue(op)) [[unlikely]] {
@@ -93,17 +99,9 @@ public:
     }
 
     void cancel(operation& op) noexcept override {
-        {
-            const std::scoped_lock lock(cancel_lock_);
-            operation_phase expected = operation_phase::in_flight;
-            if (!op.phase.compare_exchange_strong(expected, operation_phase::cancel_listed,
-                                                  std::memory_order_relaxed)) {
-                return; // finished, or asked for already
-            }
-            op.next_cancel = cancels_.load(std::memory_order_relaxed);
-            cancels_.store(&op, std::memory_order_relaxed);
+        if (cancels_.add(op)) {
+            wake();
         }
-        wake();
     }
 
     void abandon(operation& op) noexcept override {
@@ -126,22 +124,30 @@ public:
         }
     }
 
-    void poll(work_list& finished, clock_ns deadline) noexcept override {
+    void collect(work_list& finished) noexcept override {
         finished.append(std::move(deferred_));
+        if (ring_.calls_for_entry()) {
+            ring_.enter();
+        }
+        try_reap(finished);
+    }
+
+    void poll(work_list& finished, clock_ns deadline) noexcept override {
         if (!owned_) [[unlikely]] {
             owned_ = true;
             set_thread_reactor(this);
+            ring_.register_owner();
         }
-        if (deadline == 0 || !finished.empty()) {
-            submit_waiting();
-            enter();
-            if (reap_lock_.try_lock()) {
-                const std::scoped_lock lock(std::adopt_lock, reap_lock_);
-                reap(finished);
-            }
+        finished.append(std::move(deferred_));
+        if (deadline != 0 && finished.empty()) {
+            wait_and_reap(finished, deadline);
             return;
         }
-        wait_and_reap(finished, deadline);
+        submit_waiting();
+        if (ring_.unsubmitted() > 0 || ring_.calls_for_entry()) {
+            ring_.enter();
+        }
+        try_reap(finished);
     }
 
     void try_reap(work_list& finished) noexcept override {
@@ -149,6 +155,32 @@ public:
             const std::scoped_lock lock(std::adopt_lock, reap_lock_);
             reap(finished);
         }
+    }
+
+    void help(work_list& finished) noexcept override {
+        if (ring_.unsubmitted() > 0) {
+            ring_.enter_as_guest();
+        }
+        while (operation* const op = can_cancel_now_ ? cancels_.take_to_send() : nullptr) {
+            const bool offered = ring_.cancel_now(address_of(*op) | tag_own);
+            while (!reap_lock_.try_lock()) {
+                wake(); // the owner is back, and parks with the lock
+                std::this_thread::yield();
+            }
+            {
+                const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+                cancel_list::answered(*op);
+                if (op->answers == 0) { // its own answer came meanwhile
+                    finish(*op, finished);
+                    continue;
+                }
+            }
+            if (!offered) {
+                can_cancel_now_ = false; // the owner will do it
+                (void)cancels_.add(*op);
+            }
+        }
+        try_reap(finished);
     }
 
     [[nodiscard]] bool has_answers() const noexcept override {
@@ -177,17 +209,18 @@ public:
                 finish(op, deferred_);
             }
         }
-        if (in_flight() == 0) {
-            return;
-        }
-        if (io_uring_sqe* const sqe = next_entry()) {
-            io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY); // the wake-up poll, too
-            io_uring_sqe_set_data64(sqe, tag_internal);
+        if (in_flight() > 0 && make_room(1)) {
+            io_uring_sqe& sqe = ring_.next_entry();
+            io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY); // the wake-up poll, too
+            io_uring_sqe_set_data64(&sqe, tag_internal);
+            ring_.publish();
         }
     }
 
     [[nodiscard]] std::size_t in_flight() const noexcept override {
-        return submitted_ - finished_.load(std::memory_order_relaxed);
+        // In this order: what another thread sees is never less than none.
+        const std::size_t done = finished_.load(std::memory_order_relaxed);
+        return submitted_.load(std::memory_order_relaxed) - done;
     }
 
 private:
@@ -201,48 +234,44 @@ private:
 
     static_assert(sizeof(time_limit) == sizeof(__kernel_timespec));
 
-    [[nodiscard]] io_uring_sqe* next_entry() noexcept {
-        io_uring_sqe* sqe = io_uring_get_sqe(&ring_.get());
-        if (sqe == nullptr) [[unlikely]] {
-            enter();
-            sqe = io_uring_get_sqe(&ring_.get());
+    /// False: the queue is full, and the kernel takes nothing.
+    [[nodiscard]] bool make_room(unsigned entries) noexcept {
+        if (!ring_.has_room(entries)) [[unlikely]] {
+            ring_.enter();
         }
-        return sqe;
+        return ring_.has_room(entries);
     }
 
-    /// Writes the entries of an operation; false if the queue is full and the kernel takes nothing.
+    /// Writes the entries of an operation; false if there is no room.
     [[nodiscard]] bool enqueue(operation& op) noexcept {
-        const unsigned entries_needed = op.limit == nullptr ? 1 : 2;
-        if (io_uring_sq_space_left(&ring_.get()) < entries_needed) [[unlikely]] {
-            enter();
-            if (io_uring_sq_space_left(&ring_.get()) < entries_needed) {
-                return false;
-            }
+        if (!make_room(op.limit == nullptr ? 1 : 2)) [[unlikely]] {
+            return false;
         }
-        io_uring_sqe* const sqe = io_uring_get_sqe(&ring_.get());
-        prepare(sqe, op);
-        io_uring_sqe_set_data64(sqe, address_of(op) | tag_own);
+        io_uring_sqe& sqe = ring_.next_entry();
+        prepare(&sqe, op);
+        io_uring_sqe_set_data64(&sqe, address_of(op) | tag_own);
         if (op.limit != nullptr) {
-            io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
-            io_uring_sqe* const limit = io_uring_get_sqe(&ring_.get());
+            io_uring_sqe_set_flags(&sqe, IOSQE_IO_LINK);
+            io_uring_sqe& limit = ring_.next_entry();
             __kernel_timespec* const time = reinterpret_cast<__kernel_timespec*>(
                 const_cast<time_limit*>(op.limit)); // same layout; only read
-            io_uring_prep_link_timeout(limit, time, 0);
-            io_uring_sqe_set_data64(limit, address_of(op) | tag_timeout);
+            io_uring_prep_link_timeout(&limit, time, 0);
+            io_uring_sqe_set_data64(&limit, address_of(op) | tag_timeout);
         }
         kernel_release(&op);
-        return true; // PUBLISHED with the next entry into the kernel
+        ring_.publish(); // PUBLISHED
+        return true;
     }
 
     /// What has been waiting for room: the wake-up poll, the backlog, cancellations; in this order,
     /// so that a cancellation reaches the kernel after what it is to cancel.
     void submit_waiting() noexcept {
-        if (rearm_wake_.load(std::memory_order_relaxed)) [[unlikely]] {
-            if (io_uring_sqe* const sqe = next_entry()) {
-                rearm_wake_.store(false, std::memory_order_relaxed);
-                io_uring_prep_poll_multishot(sqe, wake_fd_, POLLIN);
-                io_uring_sqe_set_data64(sqe, tag_wake);
-            }
+        if (rearm_wake_.load(std::memory_order_relaxed) && make_room(1)) [[unlikely]] {
+            rearm_wake_.store(false, std::memory_order_relaxed);
+            io_uring_sqe& sqe = ring_.next_entry();
+            io_uring_prep_poll_multishot(&sqe, wake_fd_, POLLIN);
+            io_uring_sqe_set_data64(&sqe, tag_wake);
+            ring_.publish();
         }
         while (!backlog_.empty()) {
             work_node* const node = backlog_.pop();
@@ -251,30 +280,25 @@ private:
                 return;
             }
         }
-        if (cancels_.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
-            const std::scoped_lock lock(cancel_lock_);
-            while (operation* const op = cancels_.load(std::memory_order_relaxed)) {
-                io_uring_sqe* const sqe = next_entry();
-                if (sqe == nullptr) {
-                    return;
+        if (!cancels_.empty()) [[unlikely]] {
+            cancels_.send_all([this](operation& op) {
+                if (!make_room(1)) {
+                    return false;
                 }
-                cancels_.store(op->next_cancel, std::memory_order_relaxed);
-                op->phase.store(operation_phase::cancel_sent, std::memory_order_relaxed);
-                io_uring_prep_cancel64(sqe, address_of(*op) | tag_own, 0);
-                io_uring_sqe_set_data64(sqe, address_of(*op) | tag_cancel);
-            }
+                io_uring_sqe& sqe = ring_.next_entry();
+                io_uring_prep_cancel64(&sqe, address_of(op) | tag_own, 0);
+                io_uring_sqe_set_data64(&sqe, address_of(op) | tag_cancel);
+                ring_.publish();
+                return true;
+            });
         }
     }
-
-    /// Hands the queue to the kernel; also runs what it has ready for this thread. Refusals (EBUSY,
-    /// EAGAIN, EINTR) leave the entries in the queue for the next time.
-    void enter() noexcept { (void)io_uring_submit(&ring_.get()); }
 
     void wait_and_reap(work_list& finished, clock_ns deadline) noexcept {
         const std::scoped_lock lock(reap_lock_);
         submit_waiting();
         if (has_answers() || woken_ || something_waits()) {
-            enter();
+            ring_.enter();
         } else {
             __kernel_timespec time{};
             bool limited = false;
@@ -284,9 +308,7 @@ private:
                 time.tv_nsec = left % 1'000'000'000;
                 limited = true;
             }
-            io_uring_cqe* first = nullptr;
-            (void)io_uring_submit_and_wait_timeout(&ring_.get(), &first, 1,
-                                                   limited ? &time : nullptr, nullptr);
+            ring_.enter_and_wait(limited ? &time : nullptr);
         }
         reap(finished);
         woken_ = false;
@@ -295,7 +317,7 @@ private:
     /// Whether submit_waiting had to leave something behind; then the owner comes back at once.
     [[nodiscard]] bool something_waits() const noexcept {
         return !backlog_.empty() || rearm_wake_.load(std::memory_order_relaxed) ||
-               cancels_.load(std::memory_order_relaxed) != nullptr;
+               !cancels_.empty();
     }
 
     /// Holder of the reap lock.
@@ -341,7 +363,7 @@ private:
             op.answers = static_cast<std::uint8_t>(op.answers & ~answer_bit::timeout);
             break;
         default: // the answer of a cancellation; the operation's own says what became of it
-            op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+            cancel_list::answered(op);
             break;
         }
         if (op.answers == 0) {
@@ -351,15 +373,8 @@ private:
 
     /// All of the operation's own answers are there; only a cancellation's may be owed.
     void finish(operation& op, work_list& finished) noexcept {
-        operation_phase expected = operation_phase::in_flight;
-        if (!op.phase.compare_exchange_strong(expected, operation_phase::finished,
-                                              std::memory_order_seq_cst)) [[unlikely]] {
-            const std::scoped_lock lock(cancel_lock_);
-            if (op.phase.load(std::memory_order_relaxed) == operation_phase::cancel_sent) {
-                return; // its answer brings us here again
-            }
-            unlist(op);
-            op.phase.store(operation_phase::finished, std::memory_order_seq_cst);
+        if (!cancels_.finish(op)) {
+            return; // the cancellation's answer brings us here again
         }
         finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         // order(operation.abandoned): seq_cst; see abandon()
@@ -369,20 +384,6 @@ private:
             return;
         }
         finished.push(op);
-    }
-
-    void unlist(operation& op) noexcept {
-        operation* at = cancels_.load(std::memory_order_relaxed);
-        if (at == &op) {
-            cancels_.store(op.next_cancel, std::memory_order_relaxed);
-            return;
-        }
-        for (; at != nullptr; at = at->next_cancel) {
-            if (at->next_cancel == &op) {
-                at->next_cancel = op.next_cancel;
-                return;
-            }
-        }
     }
 
     void refuse(operation& op) noexcept {
@@ -400,13 +401,13 @@ private:
     bool owned_ = false;
     bool woken_ = false;
     bool refusing_ = false;
-    std::size_t submitted_ = 0;
     work_list backlog_;
     work_list deferred_;
     atomic<bool> rearm_wake_{true};
+    atomic<bool> can_cancel_now_{true};
+    atomic<std::size_t> submitted_{0};
     atomic<std::size_t> finished_{0};
-    atomic<operation*> cancels_{nullptr};
-    spin_lock cancel_lock_;
+    cancel_list cancels_;
     spin_lock reap_lock_;
 };
 

@@ -8,6 +8,9 @@
 //    this kernel, or whoever confines the process, does not offer io_uring: ring_unavailable.
 // 2. The ring is not inherited by fork(): a child would share, and steal from, the completion
 //    queue.
+// 3. The owner writes an entry and publishes it by a release of the queue's tail. From then on
+//    anybody may hand it to the kernel by enter(): the kernel takes entries under its own lock, and
+//    moves the head only when it has read them, so an entry is written again only after that.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
@@ -15,11 +18,15 @@
 
 #include <liburing.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -54,6 +61,7 @@ public:
             throw;
         }
         (void)io_uring_ring_dontfork(&ring_);
+        fix_places();
     }
     io_uring_ring(const io_uring_ring&) = delete;
     io_uring_ring& operator=(const io_uring_ring&) = delete;
@@ -62,6 +70,83 @@ public:
     [[nodiscard]] io_uring& get() noexcept { return ring_; }
     [[nodiscard]] const io_uring& get() const noexcept { return ring_; }
     [[nodiscard]] unsigned entries() const noexcept { return ring_.sq.ring_entries; }
+
+    // ---- the submission queue; the owner, where nothing else is said ----
+
+    /// Room for this many entries?
+    [[nodiscard]] bool has_room(unsigned wanted) const noexcept {
+        // acquire: the other end is the kernel, which releases the head behind entries it has read
+        const unsigned head =
+            std::atomic_ref<unsigned>(*ring_.sq.khead).load(std::memory_order_acquire);
+        return ring_.sq.ring_entries - (tail_ - head) >= wanted;
+    }
+
+    /// The next entry, cleared; only if there is room. The kernel sees it after publish().
+    [[nodiscard]] io_uring_sqe& next_entry() noexcept {
+        io_uring_sqe& entry = ring_.sq.sqes[tail_++ & ring_.sq.ring_mask];
+        std::memset(&entry, 0, sizeof entry);
+        return entry;
+    }
+
+    void publish() noexcept {
+        // release: the other end is the kernel, which acquires the tail before it reads entries
+        std::atomic_ref<unsigned>(*ring_.sq.ktail).store(tail_, std::memory_order_release);
+    }
+
+    /// Any thread: entries that the kernel has not taken.
+    [[nodiscard]] unsigned unsubmitted() const noexcept {
+        return std::atomic_ref<unsigned>(*ring_.sq.ktail).load(std::memory_order_relaxed) -
+               std::atomic_ref<unsigned>(*ring_.sq.khead).load(std::memory_order_relaxed);
+    }
+
+    /// Any thread: whether the kernel asks the owner to come and run what it has ready for it.
+    [[nodiscard]] bool calls_for_entry() const noexcept {
+        return (std::atomic_ref<unsigned>(*ring_.sq.kflags).load(std::memory_order_relaxed) &
+                (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    }
+
+    // ---- entering the kernel ----
+
+    /// Any thread: hands over what is published, and runs what the kernel has ready for the calling
+    /// thread. Refusals (EBUSY, EAGAIN, EINTR) leave the entries in the queue.
+    void enter_as_guest() noexcept {
+        (void)::syscall(__NR_io_uring_enter, ring_.ring_fd, unsubmitted(), 0U,
+                        IORING_ENTER_GETEVENTS, nullptr, std::size_t{0});
+    }
+
+    /// The owner: the same, with a descriptor that it need not look up.
+    void enter() noexcept {
+        (void)::syscall(__NR_io_uring_enter, ring_.enter_ring_fd, unsubmitted(), 0U,
+                        IORING_ENTER_GETEVENTS | enter_flags_, nullptr, std::size_t{0});
+    }
+
+    /// The owner: the same, and waits for an answer, at most this long if a time is given.
+    void enter_and_wait(__kernel_timespec* at_most) noexcept {
+        io_uring_getevents_arg argument{};
+        argument.ts = reinterpret_cast<std::uintptr_t>(at_most);
+        (void)::syscall(__NR_io_uring_enter, ring_.enter_ring_fd, unsubmitted(), 1U,
+                        IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | enter_flags_, &argument,
+                        sizeof argument);
+    }
+
+    /// The owner, once: lets the kernel keep the ring at hand for this thread. Best effort.
+    void register_owner() noexcept {
+        if (io_uring_register_ring_fd(&ring_) == 1) {
+            enter_flags_ = IORING_ENTER_REGISTERED_RING;
+        }
+    }
+
+    /// Any thread: cancels at once what was submitted with this user data. False: not offered.
+    [[nodiscard]] bool cancel_now(std::uint64_t user_data) noexcept {
+        io_uring_sync_cancel_reg request{};
+        request.addr = user_data;
+        request.fd = -1;
+        request.timeout.tv_sec = 0;
+        request.timeout.tv_nsec = 0;
+        const long answer = ::syscall(__NR_io_uring_register, ring_.ring_fd,
+                                      IORING_REGISTER_SYNC_CANCEL, &request, 1U);
+        return answer >= 0 || errno != EINVAL;
+    }
 
     /// One read through the ring, from a pipe: setup that succeeds is not yet a ring that works.
     void trial_read() {
@@ -73,14 +158,13 @@ public:
         const char sent = 'x';
         int answer = ::write(ends[1], &sent, 1) == 1 ? 0 : -errno;
         if (answer == 0) {
-            io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-            io_uring_prep_read(sqe, ends[0], &got, 1, static_cast<__u64>(-1));
-            io_uring_sqe_set_data64(sqe, 0);
+            io_uring_sqe& sqe = next_entry();
+            io_uring_prep_read(&sqe, ends[0], &got, 1, static_cast<__u64>(-1));
+            io_uring_sqe_set_data64(&sqe, 0);
+            publish();
+            enter();
             io_uring_cqe* cqe = nullptr;
-            answer = io_uring_submit_and_wait(&ring_, 1);
-            if (answer >= 0) {
-                answer = io_uring_wait_cqe(&ring_, &cqe);
-            }
+            answer = io_uring_wait_cqe(&ring_, &cqe);
             if (answer == 0) {
                 answer = cqe->res;
                 io_uring_cqe_seen(&ring_, cqe);
@@ -152,7 +236,19 @@ private:
         }
     }
 
+    /// Entry i of the queue is always in place i.
+    void fix_places() noexcept {
+        if (ring_.sq.array != nullptr) {
+            for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) {
+                ring_.sq.array[i] = i;
+            }
+        }
+        tail_ = *ring_.sq.ktail;
+    }
+
     io_uring ring_{};
+    unsigned tail_ = 0;
+    unsigned enter_flags_ = 0;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -12,8 +12,7 @@
 // Who may touch what:
 // 1. idle: the awaiter, everything.
 // 2. From submit on, the arguments belong to the backend until the phase is finished or released.
-// 3. `phase` is atomic. cancel_listed is entered, left for cancel_sent, and unlinked under the home
-//    reactor's cancel lock, which also guards `next_cancel`.
+// 3. `phase` is atomic. What cancelling does to it, and `next_cancel`: cancel_list.hpp.
 // 4. `answers`, `result` and the transition to finished belong to whoever holds the home reactor's
 //    reap lock. The operation is finished when every answer it owes has come: its own, that of its
 //    linked timeout, and that of a cancellation that was sent. So the kernel holds no reference to

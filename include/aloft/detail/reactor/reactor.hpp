@@ -2,14 +2,16 @@
 // What a backend offers to the worker that owns it: start operations, collect answers, be woken.
 // Layer: L2 reactor
 //
-// 1. One reactor per worker. submit, poll, refuse_all and the destructor are the owner's; cancel,
-//    wake, abandon and try_reap may be called on any thread.
+// 1. One reactor per worker. submit, collect, poll, refuse_all and the destructor are the owner's;
+//    cancel, wake, abandon, try_reap and help may be called on any thread.
 // 2. A reactor appends finished operations to the caller's list and never resumes anything.
 // 3. While the owner is parked in poll it holds the reap lock, so that nobody takes the answer that
 //    is to wake it. try_reap takes the answers of owners that are busy elsewhere.
 // 4. wake() makes the current or else the next parking poll return: it is never lost.
 // 5. Nothing here fails for want of memory or queue space: what the kernel does not take yet stays
 //    in a list that is linked through the operations.
+// 6. What an owner that does not come back holds is reached by help(): submissions that the kernel
+//    has not seen, cancellations, answers.
 #pragma once
 
 #include <aloft/detail/base/work_node.hpp>
@@ -37,12 +39,21 @@ public:
     /// For a frame that is destroyed while `op` is in flight: returns when nobody will touch it.
     virtual void abandon(operation& op) noexcept = 0;
 
+    /// Appends what is finished; enters the kernel only if it has something to hand over. What was
+    /// submitted may stay where it is.
+    virtual void collect(work_list& finished) noexcept = 0;
+
     /// Hands what was submitted to the kernel and appends what is finished. With a `deadline` other
     /// than 0 it parks until something finishes, wake() is called, or the deadline passes.
     virtual void poll(work_list& finished, clock_ns deadline) noexcept = 0;
 
     /// Appends what is finished, if nobody else is doing so.
     virtual void try_reap(work_list& finished) noexcept = 0;
+
+    /// For an owner that has been busy for long: does in its place what it would do, as far as that
+    /// can be done on another thread, and appends what is finished. The caller has passed
+    /// heavy_fence() since the owner was busy. Threads that call it outlive the operations.
+    virtual void help(work_list& finished) noexcept = 0;
 
     /// Whether try_reap might find something; a hint.
     [[nodiscard]] virtual bool has_answers() const noexcept = 0;
@@ -53,7 +64,7 @@ public:
     /// the platform's "cancelled" at once. May be called again.
     virtual void refuse_all() noexcept = 0;
 
-    /// Operations that were submitted and are not finished.
+    /// Operations that were submitted and are not finished. Any thread; to others a hint.
     [[nodiscard]] virtual std::size_t in_flight() const noexcept = 0;
 };
 
