@@ -51,13 +51,14 @@ public:
         check("blocking_threads", options.blocking_threads(),
               runtime_options::most_blocking_threads);
         check("ring_entries", options.ring_entries(), runtime_options::most_ring_entries);
+        check("spare_workers", options.spare_workers(), runtime_options::most_spare_workers, 0);
         const std::size_t workers = options.threads().value_or(
             std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
         detail::choose_process_fence();
         detail::chosen_reactors chosen = detail::make_reactors(options, workers);
         backend_ = std::move(chosen.description);
         scheduler_ = std::make_unique<detail::scheduler>(
-            std::move(chosen.reactors), options.blocking_threads(),
+            std::move(chosen), options,
             options.on_unhandled() ? options.on_unhandled() : &runtime::print_and_terminate);
         root_.exec = scheduler_.get();
         scheduler_->start(root_);
@@ -86,12 +87,13 @@ public:
     [[nodiscard]] std::string_view backend() const noexcept { return backend_; }
 
 private:
-    static void check(const char* option, std::size_t value, std::size_t most) {
-        if (value == 0 || value > most) {
+    static void check(const char* option, std::size_t value, std::size_t most,
+                      std::size_t least = 1) {
+        if (value < least || value > most) {
             detail::throw_error(std::make_error_code(std::errc::invalid_argument),
                                 std::string("runtime_options::") + option + ": " +
-                                    std::to_string(value) + " is not between 1 and " +
-                                    std::to_string(most));
+                                    std::to_string(value) + " is not between " +
+                                    std::to_string(least) + " and " + std::to_string(most));
         }
     }
 

@@ -5,6 +5,7 @@
 
 #include <aloft/config.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -29,6 +30,7 @@ public:
     static constexpr std::size_t most_threads = 1024;
     static constexpr std::size_t most_blocking_threads = 32768;
     static constexpr unsigned most_ring_entries = 32768;
+    static constexpr std::size_t most_spare_workers = 64;
 
     /// Workers, 1 to 1024. Default: one per hardware thread.
     runtime_options& threads(std::size_t count) noexcept {
@@ -55,6 +57,21 @@ public:
         return *this;
     }
 
+    /// After how long inside one task a worker is taken for a hog. When all workers are hogs and work
+    /// waits, spare workers join in until that is over, so that the operating system shares the
+    /// processors between the long tasks and all others. Default 2 ms.
+    runtime_options& hog_after(std::chrono::nanoseconds duration) noexcept {
+        hog_after_ = duration;
+        return *this;
+    }
+
+    /// The most spare workers, 0 to 64. Default 4. Their threads are started when they are first
+    /// needed, and sleep when they are not; 0: none.
+    runtime_options& spare_workers(std::size_t count) noexcept {
+        spare_workers_ = count;
+        return *this;
+    }
+
     /// Called with an exception that nobody collected and the name of the coroutine that let it
     /// out, on the thread where that was found: on several at once, and after the runtime's end if
     /// a handle outlives it. Default: print both and terminate.
@@ -67,6 +84,8 @@ public:
     [[nodiscard]] aloft::backend backend() const noexcept { return backend_; }
     [[nodiscard]] unsigned ring_entries() const noexcept { return ring_entries_; }
     [[nodiscard]] std::size_t blocking_threads() const noexcept { return blocking_threads_; }
+    [[nodiscard]] std::chrono::nanoseconds hog_after() const noexcept { return hog_after_; }
+    [[nodiscard]] std::size_t spare_workers() const noexcept { return spare_workers_; }
     [[nodiscard]] const unhandled_handler& on_unhandled() const noexcept { return unhandled_; }
 
 private:
@@ -74,6 +93,8 @@ private:
     aloft::backend backend_ = aloft::backend::automatic;
     unsigned ring_entries_ = 256;
     std::size_t blocking_threads_ = 512;
+    std::chrono::nanoseconds hog_after_{2'000'000};
+    std::size_t spare_workers_ = 4;
     unhandled_handler unhandled_;
 };
 

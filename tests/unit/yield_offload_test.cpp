@@ -49,7 +49,7 @@ TEST_CASE("two tasks that yield on one worker take turns") {
     auto parent = [&]() -> task<> { co_await aloft::when_all(turns(0), turns(1)); };
     sync_wait(rt, parent());
     REQUIRE(order.size() == 40);
-    // Neither may be kept waiting for long: a fairness tick may change whose turn it is.
+    // Neither may be kept waiting for long: a fairness round lets a few ready ones go first.
     std::size_t longest_run = 1;
     std::size_t run = 1;
     for (std::size_t i = 1; i < 39; ++i) {
@@ -57,7 +57,7 @@ TEST_CASE("two tasks that yield on one worker take turns") {
         longest_run = std::max(longest_run, run);
     }
     CHECK(std::count(order.begin(), order.end(), 0) == 20);
-    CHECK(longest_run <= 3);
+    CHECK(longest_run <= 9);
 }
 
 TEST_CASE("a task that yields for ever does not starve work that was posted or forked") {

@@ -30,11 +30,16 @@ inline void block_broken_pipe_signal() noexcept {
     (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
 }
 
-inline void prepare_worker_thread(std::size_t index) noexcept {
+/// At most 15 characters are shown.
+inline void prepare_thread(const char* name) noexcept {
     block_broken_pipe_signal();
+    (void)pthread_setname_np(pthread_self(), name);
+}
+
+inline void prepare_worker_thread(std::size_t index) noexcept {
     char name[16];
     (void)std::snprintf(name, sizeof name, "aloft-%u", static_cast<unsigned>(index));
-    (void)pthread_setname_np(pthread_self(), name);
+    prepare_thread(name);
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail

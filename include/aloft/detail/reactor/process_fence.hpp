@@ -28,8 +28,12 @@ inline void fence_all_threads() noexcept {
     return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 #else
-inline void fence_all_threads() noexcept { full_fence(); }
-[[nodiscard]] inline bool register_process_fence() noexcept { return false; }
+inline void fence_all_threads() noexcept {
+    full_fence();
+}
+[[nodiscard]] inline bool register_process_fence() noexcept {
+    return false;
+}
 #endif
 
 /// Called by every runtime before it starts threads. The first call decides; the others register

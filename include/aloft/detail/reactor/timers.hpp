@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The deadlines of sleeping tasks: a pairing heap that is linked through the sleepers themselves.
+// The deadlines of sleeping tasks: a hierarchical wheel whose lists go through the sleepers.
 // Layer: L2 reactor
 //
-// Life cycle: idle -> armed (in the heap) -> fired or refused (in the collector's list).
+// Time is counted in ticks of 1024 ns, in digits of 6 bits. A timer is filed under the highest digit
+// in which its tick differs from `current_`, in the slot of its own value of that digit. So all
+// timers of a lower level are due before all of a higher one, slots of one level are in the order of
+// time, and the earliest timer is in the first slot of the lowest level that is not empty. When time
+// reaches a slot of a higher level, its timers are filed again, lower down: each timer is touched a
+// few times in its life, however many there are.
+//
+// Life cycle of a timer: idle -> armed (in a slot) -> fired or refused (in the collector's list).
 //
 // 1. Everything is touched under the lock. Only the owner adds; any worker may collect what is due:
 //    one that searches takes what a busy owner has no time for.
 // 2. No allocation: adding, removing and firing cannot fail.
-// 3. `next` is the earliest deadline, readable without the lock: a hint that is never later than
-//    the truth for the thread that added.
-// 4. A timer never fires before its deadline.
+// 3. `next` is not later than the earliest deadline for the thread that added, readable without the
+//    lock. It may be earlier after a removal; then the next collection corrects it.
+// 4. A timer never fires before its deadline. Timers fire in the order of their ticks, those of one
+//    tick in the order in which they were added.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -17,6 +25,9 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,12 +45,12 @@ class timers;
 
 enum class timer_phase : std::uint8_t { idle, armed, fired, refused };
 
+/// `next` and `previous` link the timers of a slot into a ring.
 struct timer : work_node {
     clock_ns deadline = 0;
-    timer* child = nullptr;
-    timer* sibling = nullptr;
-    timer* before = nullptr; // the previous sibling, or the parent of a first child
+    timer* previous = nullptr;
     timers* home = nullptr;
+    std::uint16_t slot = 0;
     timer_phase phase = timer_phase::idle;
 };
 
@@ -52,11 +63,12 @@ public:
             t.phase = timer_phase::refused;
             return false;
         }
-        t.child = t.sibling = t.before = nullptr;
         t.home = this;
         t.phase = timer_phase::armed;
-        root_ = root_ == nullptr ? &t : meld(root_, &t);
-        publish();
+        file(t);
+        if (t.deadline < next_.load(std::memory_order_relaxed)) {
+            next_.store(t.deadline, std::memory_order_relaxed);
+        }
         return true;
     }
 
@@ -72,14 +84,30 @@ public:
         return true;
     }
 
-    /// Any thread: appends at most `most` timers that are due.
+    /// Any thread: appends at most `most` timers that are due, unless another thread is at it.
     void collect(clock_ns now, work_list& due, std::size_t most = 256) noexcept {
-        if (next() > now) {
+        if (next() > now || !lock_.try_lock()) {
             return;
         }
-        const std::scoped_lock lock(lock_);
-        while (root_ != nullptr && root_->deadline <= now && most-- > 0) {
-            take_root(timer_phase::fired, due);
+        const std::scoped_lock lock(std::adopt_lock, lock_);
+        const std::uint64_t now_tick = tick_of(now);
+        while (levels_ != 0 && most > 0) {
+            const std::size_t slot = first_slot();
+            const std::uint64_t begin = tick_of_slot(slot);
+            if (begin > now_tick) {
+                break;
+            }
+            current_ = std::max(current_, begin);
+            if (slot >= slots_per_level) {
+                file_again(slot);
+                continue;
+            }
+            if (!fire(slot, now, due, most)) {
+                break; // the rest of this tick is not due yet
+            }
+        }
+        if (levels_ == 0) {
+            current_ = std::max(current_, now_tick);
         }
         publish();
     }
@@ -88,8 +116,8 @@ public:
     void refuse_all(work_list& refused) noexcept {
         const std::scoped_lock lock(lock_);
         refusing_ = true;
-        while (root_ != nullptr) {
-            take_root(timer_phase::refused, refused);
+        while (levels_ != 0) {
+            take(*heads_[first_slot()], timer_phase::refused, refused);
         }
         publish();
     }
@@ -100,87 +128,133 @@ public:
     [[nodiscard]] bool empty() const noexcept { return next() == no_deadline; }
 
 private:
-    void publish() noexcept {
-        next_.store(root_ == nullptr ? no_deadline : root_->deadline, std::memory_order_relaxed);
+    static constexpr unsigned tick_bits = 10;
+    static constexpr unsigned digit_bits = 6;
+    static constexpr std::size_t slots_per_level = std::size_t{1} << digit_bits;
+    static constexpr std::size_t level_count = (63 - tick_bits + digit_bits - 1) / digit_bits;
+
+    [[nodiscard]] static std::uint64_t tick_of(clock_ns time) noexcept {
+        return static_cast<std::uint64_t>(std::max<clock_ns>(time, 0)) >> tick_bits;
     }
 
-    void take_root(timer_phase phase, work_list& list) noexcept {
-        timer& first = *root_;
-        root_ = merge_pairs(first.child);
-        first.child = nullptr;
-        first.phase = phase;
-        list.push(first);
+    [[nodiscard]] std::size_t first_slot() const noexcept {
+        const auto level = static_cast<std::size_t>(std::countr_zero(levels_));
+        return level * slots_per_level + static_cast<std::size_t>(std::countr_zero(used_[level]));
     }
 
-    /// Makes the later of two roots the first child of the earlier one.
-    [[nodiscard]] static timer* meld(timer* a, timer* b) noexcept {
-        if (b->deadline < a->deadline) {
-            timer* const swapped = a;
-            a = b;
-            b = swapped;
-        }
-        b->before = a;
-        b->sibling = a->child;
-        if (a->child != nullptr) {
-            a->child->before = b;
-        }
-        a->child = b;
-        return a;
+    /// The first tick of a slot: current_ with the slot's digit, and zeros below it.
+    [[nodiscard]] std::uint64_t tick_of_slot(std::size_t slot) const noexcept {
+        const unsigned shift = static_cast<unsigned>(slot / slots_per_level) * digit_bits;
+        const std::uint64_t above = current_ >> shift >> digit_bits << digit_bits;
+        return (above | slot % slots_per_level) << shift;
     }
 
-    /// Melds a list of siblings in pairs, left to right, then the pairs, right to left.
-    [[nodiscard]] static timer* merge_pairs(timer* first) noexcept {
-        timer* pairs = nullptr; // linked by `before`
-        while (first != nullptr) {
-            timer* const a = first;
-            timer* const b = a->sibling;
-            first = b == nullptr ? nullptr : b->sibling;
-            a->sibling = nullptr;
-            a->before = nullptr;
-            timer* merged = a;
-            if (b != nullptr) {
-                b->sibling = nullptr;
-                b->before = nullptr;
-                merged = meld(a, b);
-            }
-            merged->before = pairs;
-            pairs = merged;
+    void file(timer& t) noexcept {
+        const std::uint64_t tick = std::max(tick_of(t.deadline), current_);
+        const std::uint64_t differs = tick ^ current_;
+        const std::size_t level =
+            differs == 0 ? 0 : static_cast<std::size_t>(std::bit_width(differs) - 1) / digit_bits;
+        const std::size_t digit = (tick >> (level * digit_bits)) % slots_per_level;
+        const std::size_t slot = level * slots_per_level + digit;
+        t.slot = static_cast<std::uint16_t>(slot);
+        timer*& head = heads_[slot];
+        if (head == nullptr) {
+            head = &t;
+            t.next = t.previous = &t;
+            earliest_[slot] = t.deadline;
+            used_[level] |= std::uint64_t{1} << digit;
+            levels_ |= std::uint32_t{1} << level;
+            return;
         }
-        timer* root = nullptr;
-        while (pairs != nullptr) {
-            timer* const rest = pairs->before;
-            pairs->before = nullptr;
-            root = root == nullptr ? pairs : meld(root, pairs);
-            pairs = rest;
-        }
-        return root;
+        timer& last = *head->previous;
+        last.next = &t;
+        t.previous = &last;
+        t.next = head;
+        head->previous = &t;
+        earliest_[slot] = std::min(earliest_[slot], t.deadline);
     }
 
     void unlink(timer& t) noexcept {
-        timer* const orphans = merge_pairs(t.child);
-        t.child = nullptr;
-        if (&t == root_) {
-            root_ = orphans;
-            return;
-        }
-        if (t.before->child == &t) {
-            t.before->child = t.sibling;
+        timer*& head = heads_[t.slot];
+        timer* const after = static_cast<timer*>(t.next);
+        if (after == &t) {
+            empty_slot(t.slot);
         } else {
-            t.before->sibling = t.sibling;
+            t.previous->next = after;
+            after->previous = t.previous;
+            if (head == &t) {
+                head = after;
+            }
         }
-        if (t.sibling != nullptr) {
-            t.sibling->before = t.before;
-        }
-        t.sibling = t.before = nullptr;
-        if (orphans != nullptr) {
-            root_ = meld(root_, orphans);
+        t.next = t.previous = nullptr;
+    }
+
+    void empty_slot(std::size_t slot) noexcept {
+        const std::size_t level = slot / slots_per_level;
+        heads_[slot] = nullptr;
+        used_[level] &= ~(std::uint64_t{1} << slot % slots_per_level);
+        if (used_[level] == 0) {
+            levels_ &= ~(std::uint32_t{1} << level);
         }
     }
 
+    void take(timer& t, timer_phase phase, work_list& list) noexcept {
+        unlink(t);
+        t.phase = phase;
+        list.push(t);
+    }
+
+    /// Time has reached a slot of a higher level.
+    void file_again(std::size_t slot) noexcept {
+        timer* t = heads_[slot];
+        t->previous->next = nullptr;
+        empty_slot(slot);
+        while (t != nullptr) {
+            timer* const after = static_cast<timer*>(t->next);
+            file(*t);
+            t = after;
+        }
+    }
+
+    /// Fires what is due in a slot of the lowest level. False: something is left there.
+    [[nodiscard]] bool fire(std::size_t slot, clock_ns now, work_list& due,
+                            std::size_t& most) noexcept {
+        timer* const last = heads_[slot]->previous;
+        clock_ns earliest_left = no_deadline;
+        for (timer* t = heads_[slot];;) {
+            if (most == 0) {
+                return false; // earliest_ is not later than what is left
+            }
+            const bool at_last = t == last;
+            timer* const after = static_cast<timer*>(t->next);
+            if (t->deadline <= now) {
+                --most;
+                take(*t, timer_phase::fired, due);
+            } else { // within the tick that now is in
+                earliest_left = std::min(earliest_left, t->deadline);
+            }
+            if (at_last) {
+                break;
+            }
+            t = after;
+        }
+        earliest_[slot] = earliest_left;
+        return earliest_left == no_deadline;
+    }
+
+    void publish() noexcept {
+        next_.store(levels_ == 0 ? no_deadline : earliest_[first_slot()],
+                    std::memory_order_relaxed);
+    }
+
     spin_lock lock_;
-    timer* root_ = nullptr;
     bool refusing_ = false;
+    std::uint32_t levels_ = 0; // a bit per level that is not empty
+    std::uint64_t current_ = 0;
     atomic<clock_ns> next_{no_deadline};
+    std::array<std::uint64_t, level_count> used_{}; // a bit per slot that is not empty
+    std::array<timer*, level_count * slots_per_level> heads_{};
+    std::array<clock_ns, level_count * slots_per_level> earliest_{};
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

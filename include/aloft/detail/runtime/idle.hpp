@@ -33,7 +33,8 @@
 // 5. The last worker to fall asleep needs no fence: sleep() tells it, from the value that it
 //    changed, that all the others had written state_ before and not left since. What they pushed
 //    came before those writes, so it is visible; what they push after leaving comes after a later
-//    change of state_, which makes them see the sleeper.
+//    change of state_, which makes them see the sleeper. A worker that joins later is counted
+//    before it starts, and one that leaves is discounted after its last push.
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
 #pragma once
 
@@ -54,9 +55,28 @@ class alignas(cacheline_bytes) idle_workers {
 public:
     static constexpr std::size_t nobody = SIZE_MAX;
 
-    explicit idle_workers(std::size_t workers)
-        : workers_(workers), most_searching_((workers + 1) / 2) {
-        sleepers_.reserve(workers); // so that listing a sleeper never allocates
+    explicit idle_workers(std::size_t workers) : idle_workers(workers, workers) {}
+
+    /// At most `most` will ever take part.
+    idle_workers(std::size_t workers, std::size_t most)
+        : taking_part_(workers), most_searching_((workers + 1) / 2) {
+        sleepers_.reserve(most); // so that listing a sleeper never allocates
+    }
+
+    /// One more takes part, running; to be called before it does.
+    void join() noexcept { taking_part_.fetch_add(1, std::memory_order_seq_cst); }
+
+    /// A running worker takes part no more.
+    void leave() noexcept { taking_part_.fetch_sub(1, std::memory_order_seq_cst); }
+
+    [[nodiscard]] bool everybody_sleeps() const noexcept {
+        return sleeping(state_.load(std::memory_order_seq_cst)) ==
+               taking_part_.load(std::memory_order_seq_cst);
+    }
+
+    /// Nobody sleeps or searches; a hint.
+    [[nodiscard]] bool nobody_is_free() const noexcept {
+        return state_.load(std::memory_order_relaxed) == 0;
     }
 
     /// False: enough others search.
@@ -80,7 +100,7 @@ public:
         sleepers_.push_back(worker);
         const std::uint64_t before = state_.fetch_add(
             one_sleeping - (was_searching ? one_searching : 0), std::memory_order_seq_cst);
-        return sleeping(before) + 1 == workers_;
+        return sleeping(before) + 1 == taking_part_.load(std::memory_order_seq_cst);
     }
 
     /// True: the worker is running again. False: somebody woke it, it is searching.
@@ -135,7 +155,7 @@ private:
     }
 
     atomic<std::uint64_t> state_{0};
-    std::size_t workers_;
+    atomic<std::size_t> taking_part_;
     std::size_t most_searching_;
     spin_lock lock_;
     std::vector<std::size_t> sleepers_;

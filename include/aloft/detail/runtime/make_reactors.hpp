@@ -9,6 +9,7 @@
 #include <aloft/runtime_options.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -19,6 +20,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 struct chosen_reactors {
     std::vector<std::unique_ptr<reactor>> reactors;
     std::string description;
+    std::function<std::unique_ptr<reactor>()> make_another; // like the others; may throw
 };
 
 /// what() without the code's message, which the next what() appends again.
@@ -57,6 +59,7 @@ struct chosen_reactors {
                                 "runtime: ring " + std::to_string(made.reactors.size() + 1) +
                                     " of " + std::to_string(workers) + ": " + sentence_of(error));
     }
+    made.make_another = [entries] { return std::make_unique<io_uring_reactor>(entries); };
     made.description = "io_uring, " + std::to_string(entries) + " entries per worker";
     if (entries < options.ring_entries()) {
         made.description += " (locked memory does not allow " +

@@ -9,14 +9,19 @@
 // stopping is set; every worker cancels what it has in flight and refuses what comes later with
 // "operation canceled". 3. The tasks run to their ends, by their own exception handling. 4. The
 // worker that finds all tasks ended sets terminated; each worker leaves when nothing of its own is
-// in flight. 5. Threads are joined, rings closed.
+// in flight. 5. The workers' threads are joined, the watcher's, the spares', and rings closed.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
+#include <aloft/detail/runtime/make_reactors.hpp>
+#include <aloft/detail/runtime/watcher.hpp>
 #include <aloft/detail/runtime/worker.hpp>
+#include <aloft/detail/runtime/worker_end.hpp>
+#include <aloft/detail/runtime/worker_sleep.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -34,16 +39,22 @@ class scheduler final : public executor {
 public:
     using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
 
-    scheduler(std::vector<std::unique_ptr<reactor>> reactors, std::size_t blocking_threads,
-              unhandled_handler handler)
-        : shared_(reactors.size(), *this),
-          blocking_(blocking_threads),
+    scheduler(chosen_reactors chosen, const runtime_options& options, unhandled_handler handler)
+        : shared_(chosen.reactors.size(), options.spare_workers(), *this),
+          threads_wanted_(chosen.reactors.size()),
+          make_another_(std::move(chosen.make_another)),
+          blocking_(options.blocking_threads()),
           sink_(std::make_shared<handler_sink>(std::move(handler))),
           generation_(fork_generation().load(std::memory_order_relaxed)) {
-        for (std::unique_ptr<reactor>& each : reactors) {
-            workers_.push_back(std::make_unique<worker>(workers_.size(), shared_, std::move(each)));
-            shared_.workers.push_back(workers_.back().get());
+        const std::size_t most = threads_wanted_ + options.spare_workers();
+        workers_.reserve(most);
+        threads_.reserve(most);
+        for (std::unique_ptr<reactor>& each : chosen.reactors) {
+            add_worker(std::move(each), false);
         }
+        watcher_ = std::make_unique<watcher>(
+            shared_, threads_wanted_, std::max<clock_ns>(options.hog_after().count(), 0),
+            options.spare_workers(), [this] { return start_spare(); });
     }
     scheduler(const scheduler&) = delete;
     scheduler& operator=(const scheduler&) = delete;
@@ -52,22 +63,17 @@ public:
     /// Starts the threads. `root` is what tasks on them inherit.
     void start(const environment& root) {
         try {
+            root_ = &root;
             for (const std::unique_ptr<worker>& each : workers_) {
-                threads_.emplace_back([&w = *each, &root] {
-                    prepare_worker_thread(w.index());
-                    set_current_worker(&w);
-                    set_current_environment(&root);
-                    w.run();
-                    set_current_environment(nullptr);
-                    set_current_worker(nullptr);
-                });
+                start_thread(*each);
             }
+            watcher_->start();
         } catch (const std::system_error& error) {
             const std::size_t started = threads_.size();
             stop();
-            throw std::system_error(
-                error.code(), "runtime: thread " + std::to_string(started + 1) + " of " +
-                                  std::to_string(shared_.workers.size()) + " could not be started");
+            throw std::system_error(error.code(), "runtime: thread " + std::to_string(started + 1) +
+                                                      " of " + std::to_string(threads_wanted_ + 1) +
+                                                      " could not be started");
         }
     }
 
@@ -81,8 +87,14 @@ public:
         blocking_.cancel_queued();
         shared_.stopping.store(true, std::memory_order_seq_cst);
         worker::wake_everybody(shared_);
-        for (std::thread& each : threads_) {
-            each.join();
+        // The spares' threads are the watcher's to start until it has ended; all workers leave when
+        // every task has ended.
+        for (std::size_t i = 0; i < std::min(threads_wanted_, threads_.size()); ++i) {
+            threads_[i].join();
+        }
+        watcher_->stop();
+        for (std::size_t i = threads_wanted_; i < threads_.size(); ++i) {
+            threads_[i].join();
         }
         threads_.clear();
         blocking_.stop();
@@ -104,7 +116,7 @@ public:
         (void)s.release();
     }
 
-    [[nodiscard]] std::size_t threads() const noexcept { return shared_.workers.size(); }
+    [[nodiscard]] std::size_t threads() const noexcept { return threads_wanted_; }
     [[nodiscard]] std::size_t blocking_threads() const { return blocking_.threads(); }
 
     /// Starts an operation or a timer on behalf of a thread that is no worker of any runtime.
@@ -195,6 +207,37 @@ private:
         return here != nullptr && &here->shared() == &shared_ ? here : nullptr;
     }
 
+    worker& add_worker(std::unique_ptr<reactor> backend, bool spare) {
+        workers_.push_back(
+            std::make_unique<worker>(workers_.size(), shared_, std::move(backend), spare));
+        shared_.workers.add(*workers_.back());
+        return *workers_.back();
+    }
+
+    void start_thread(worker& w) {
+        threads_.emplace_back([this, &w] {
+            prepare_worker_thread(w.index());
+            set_current_worker(&w);
+            set_current_environment(root_);
+            w.run();
+            set_current_environment(nullptr);
+            set_current_worker(nullptr);
+        });
+    }
+
+    /// On the watcher's thread. What cannot be had now may be had later.
+    [[nodiscard]] worker* start_spare() noexcept {
+        try {
+            if (threads_.size() == workers_.size()) { // else a thread was missing the last time
+                add_worker(make_another_(), true);
+            }
+            start_thread(*workers_.back());
+            return workers_.back().get();
+        } catch (const std::exception&) {
+            return nullptr;
+        }
+    }
+
     void inject(work_node& node) noexcept {
         require(!is_of_another_process(),
                 "a runtime was used in a child process after fork(): its threads are not here; "
@@ -205,13 +248,17 @@ private:
     }
 
     shared_work shared_;
-    std::vector<std::unique_ptr<worker>> workers_;
+    std::size_t threads_wanted_;
+    std::function<std::unique_ptr<reactor>()> make_another_;
+    const environment* root_ = nullptr;
+    std::vector<std::unique_ptr<worker>> workers_; // the spares come last
     blocking_pool blocking_;
     std::shared_ptr<unhandled_sink> sink_;
     unsigned generation_;
     scheduler* left_before_ = nullptr;
     atomic<std::size_t> visitors_{0};
-    std::vector<std::thread> threads_;
+    std::vector<std::thread> threads_; // one per worker
+    std::unique_ptr<watcher> watcher_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

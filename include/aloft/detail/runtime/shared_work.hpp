@@ -2,13 +2,16 @@
 // What the workers of one runtime share.
 // Layer: L3 runtime
 //
-// 1. `workers` is complete before the first worker thread starts and does not change afterwards.
+// 1. `workers` holds the runtime's workers before the first of their threads starts; spare workers
+//    come later (watcher.hpp).
 // 2. `foreign` holds operations and timers that were started on threads that are no workers; any
 //    worker adopts them.
 // 3. Tasks are counted where they start and where they end, by counters that one worker writes
 //    (worker.hpp), and by `outside` for all other threads.
 // 4. stopping is set once, by the runtime's destructor; terminated once, by the worker that found
 //    every task ended.
+// 5. hogging: spare workers may run tasks. Set by the watcher when every worker is stuck, cleared by
+//    the first that is not.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -19,15 +22,14 @@
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/idle.hpp>
 #include <aloft/detail/runtime/inject.hpp>
+#include <aloft/detail/runtime/watch_signal.hpp>
+#include <aloft/detail/runtime/worker_set.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <vector>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-class worker;
 
 class foreign_requests {
 public:
@@ -60,7 +62,10 @@ private:
 };
 
 struct shared_work {
-    shared_work(std::size_t worker_count, executor& owner) : idle(worker_count), exec(&owner) {}
+    shared_work(std::size_t worker_count, std::size_t most_spares, executor& owner)
+        : idle(worker_count, worker_count + most_spares),
+          exec(&owner),
+          workers(worker_count + most_spares) {}
 
     inject_queue inject;
     foreign_requests foreign;
@@ -69,7 +74,9 @@ struct shared_work {
     executor* exec; // whose workers these are
     atomic<bool> stopping{false};
     atomic<bool> terminated{false};
-    std::vector<worker*> workers; // owned by the scheduler
+    atomic<bool> hogging{false};
+    watch_signal watch;
+    worker_set workers; // owned by the scheduler
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

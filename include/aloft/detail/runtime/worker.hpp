@@ -2,19 +2,24 @@
 // One thread of the pool: where it looks for work, in which order, and how it goes to sleep.
 // Layer: L3 runtime
 //
-// A round of next(): own deque or run queue; own answers and timers; the inject queue; other
-// workers' queues, answers and timers; sleep. A fairness tick makes sure that none of them starves:
-// every 16th round looks at answers and timers and hands submissions to the kernel, every 8th
-// prefers the run queue, every 61st the inject queue, every 128th takes the oldest fork instead of
-// the newest.
+// A round of next(): own forks, then what is ready; own answers and timers; the inject queue; other
+// workers' queues, answers and timers; sleep. A fairness round every few tens of microseconds makes
+// sure that none of them starves: it looks at answers and timers, hands submissions to the kernel,
+// lets a few of the ready ones go before newer forks, and takes from the inject queue and the oldest
+// fork in turns. How many tasks may run between two such rounds follows from how long they took.
 //
-// 1. deque_, run_queue_, reactor_ and timers_ are used by the owner as owner; other workers use
-//    only their members for other threads: a searching worker takes forks, ready work, answers and
-//    due timers. Submissions that the kernel has not seen yet wait for their owner.
-// 2. Whoever makes work visible calls notify() afterwards, except a coroutine that puts itself
-//    behind the rest and suspends at once: its worker looks itself.
+// 1. forks, ready, reactor_ and timers_ are used by the owner as owner; other workers use only their
+//    members for other threads: a searching worker takes forks, ready work, answers and due timers.
+//    What is stuck in a worker that does not come back, the watcher reaches (watcher.hpp).
+// 2. Whoever makes work visible calls published() or notify() afterwards, except a coroutine that
+//    puts itself behind the rest and suspends at once: its worker looks itself.
 // 3. A worker leaves only when the runtime has terminated and nothing of its own is in flight, so
 //    its thread outlives the operations that it submitted.
+// 4. activity_ changes whenever the worker comes to look for work, and is odd while it is parked.
+//
+// A spare worker is dormant until the watcher activates it; then it takes part like any other, until
+// hogs are over: it then gives away what it holds and is dormant again. Dormant, it is parked in its
+// ring, and hands on what becomes ready there.
 #pragma once
 
 #include <aloft/detail/base/frame_allocator.hpp>
@@ -35,10 +40,12 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class worker final : public local_worker {
 public:
-    worker(std::size_t index, shared_work& shared, std::unique_ptr<reactor> backend)
+    worker(std::size_t index, shared_work& shared, std::unique_ptr<reactor> backend,
+           bool spare = false)
         : local_worker(*shared.exec, shared.idle.state()),
           shared_(shared),
           index_(index),
+          spare_(spare),
           random_(0x9E3779B97F4A7C15u * (index + 1)),
           reactor_(std::move(backend)) {}
     worker(const worker&) = delete;
@@ -58,8 +65,53 @@ public:
     static void notify(shared_work& shared) noexcept {
         const std::size_t sleeper = shared.idle.wake_one();
         if (sleeper != idle_workers::nobody) {
-            shared.workers[sleeper]->wake();
+            shared.workers[sleeper].wake();
         }
+    }
+
+    /// Whether there is something in a queue that any worker could take.
+    [[nodiscard]] static bool work_visible(const shared_work& shared) noexcept {
+        if (!shared.inject.empty() || !shared.foreign.empty()) {
+            return true;
+        }
+        return std::any_of(shared.workers.begin(), shared.workers.end(), [](const worker* each) {
+            return !each->forks.empty() || !each->ready.empty();
+        });
+    }
+
+    // ---- the watcher ----
+
+    [[nodiscard]] std::uint64_t activity() const noexcept {
+        return activity_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] static bool is_parked(std::uint64_t activity) noexcept {
+        return activity % 2 != 0;
+    }
+    [[nodiscard]] bool is_spare() const noexcept { return spare_; }
+    [[nodiscard]] bool holds_operations() const noexcept { return reactor_->in_flight() > 0; }
+
+    /// Looks after what a stuck worker holds. Gives the deadline of its next timer.
+    clock_ns help(work_list& finished) noexcept {
+        reactor_->help(finished);
+        if (!timers_.empty()) {
+            timers_.collect(now_ns(), finished);
+        }
+        return timers_.next();
+    }
+
+    /// Asks for a fairness round, whatever was learned about how seldom it is needed.
+    void want_look() noexcept { look_wanted_.store(true, std::memory_order_relaxed); }
+
+    /// A spare one begins to take part. False if it does already.
+    [[nodiscard]] bool activate() noexcept {
+        if (active_.load(std::memory_order_relaxed)) {
+            return false;
+        }
+        shared_.idle.join();
+        // order(worker.active): release; the spare takes part from now on
+        active_.store(true, std::memory_order_release);
+        wake();
+        return true;
     }
 
     // ---- the owner ----
@@ -94,7 +146,14 @@ public:
     [[nodiscard]] bool spend_budget() noexcept { return budget_ > 0 && budget_-- > 0; }
 
     void run() noexcept {
-        while (work_node* const node = next()) {
+        while (!spare_ || take_part()) {
+            work_node* const node = next();
+            if (node == nullptr) {
+                if (spare_ && !active_.load(std::memory_order_relaxed)) {
+                    continue;
+                }
+                break;
+            }
             budget_ = 64;
             const auto runs = static_cast<std::uint32_t>(next_look_ - tick_);
             direct_runs = runs;
@@ -107,8 +166,17 @@ public:
 private:
     [[nodiscard]] work_node* next() noexcept {
         for (;;) {
+            activity_.store(++rounds_ * 2, std::memory_order_relaxed);
+            if (shared_.hogging.load(std::memory_order_relaxed) == spare_) [[likely]] {
+                // the usual case for both kinds
+            } else if (spare_) {
+                retire();
+                return nullptr;
+            } else {
+                shared_.hogging.store(false, std::memory_order_relaxed);
+            }
             work_node* node = nullptr;
-            if (++tick_ >= next_look_) {
+            if (++tick_ >= next_look_ || look_wanted_.load(std::memory_order_relaxed)) {
                 node = look_around();
             } else if (ready_first_ > 0) {
                 --ready_first_;
@@ -117,7 +185,7 @@ private:
             if (node == nullptr) {
                 node = take_own();
             }
-            if (node == nullptr && look_after_io()) {
+            if (node == nullptr && collect_io()) {
                 node = take_own();
             }
             if (node == nullptr) {
@@ -145,16 +213,23 @@ private:
 
     /// The fairness round: answers, timers, and one item of those that newer ones keep waiting.
     [[nodiscard]] work_node* look_around() noexcept {
-        look_after_io();
+        look_wanted_.store(false, std::memory_order_relaxed);
         const clock_ns now = now_ns();
-        const clock_ns since = now - looked_at_;
-        looked_at_ = now;
-        if (since < look_often_enough) {
+        if (looked_at_ == 0) { // it has been asleep meanwhile
+            entered_at_ = now;
+        } else if (now - looked_at_ < look_often_enough) {
             look_interval_ = std::min(look_interval_ * 2, most_runs_between_looks);
-        } else if (since > look_too_seldom) {
+        } else if (now - looked_at_ > look_too_seldom) {
             look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
         }
+        looked_at_ = now;
         next_look_ = tick_ + look_interval_;
+        if (now - entered_at_ < most_wait_for_entry) {
+            collect_io();
+        } else {
+            entered_at_ = now;
+            look_after_io();
+        }
         ready_first_ = 8;
         ++looks_;
         if (looks_ % 4 == 0) {
@@ -168,7 +243,22 @@ private:
         return nullptr;
     }
 
-    /// Submits, collects answers and due timers. True if something became ready.
+    /// Collects answers and due timers. What was submitted stays where it is: if nothing turns up, it
+    /// goes to the kernel with the same call that parks. True if something became ready.
+    bool collect_io() noexcept {
+        if (shared_.stopping.load(std::memory_order_relaxed)) [[unlikely]] {
+            return look_after_io();
+        }
+        adopt_foreign();
+        work_list finished;
+        reactor_->collect(finished);
+        if (!timers_.empty()) {
+            timers_.collect(now_ns(), finished);
+        }
+        return distribute(std::move(finished));
+    }
+
+    /// The same, and submits.
     bool look_after_io() noexcept {
         if (shared_.stopping.load(std::memory_order_relaxed)) [[unlikely]] {
             if (const clock_ns now = now_ns(); now >= refuse_next_) {
@@ -251,155 +341,40 @@ private:
 
     // ---- searching and sleeping ----
 
-    [[nodiscard]] work_node* search() noexcept {
-        const std::size_t workers = shared_.workers.size();
-        if (workers == 1) {
-            return nullptr;
-        }
-        if (!searching_ && !shared_.idle.begin_search()) {
-            return nullptr;
-        }
-        searching_ = true;
-        for (int attempt = 0; attempt < 4; ++attempt) {
-            const std::size_t start = static_cast<std::size_t>(next_random()) % workers;
-            for (std::size_t i = 0; i < workers; ++i) {
-                worker& victim = *shared_.workers[(start + i) % workers];
-                if (&victim == this) {
-                    continue;
-                }
-                if (work_node* const node = rob(victim)) {
-                    return node;
-                }
-            }
-            if (work_node* const node = take_injected()) {
-                return node;
-            }
-        }
-        return nullptr;
-    }
+    [[nodiscard]] work_node* search() noexcept;
+    [[nodiscard]] work_node* rob(worker& victim) noexcept;
 
-    [[nodiscard]] work_node* rob(worker& victim) noexcept {
-        if (!victim.ready.empty()) {
-            if (work_node* const node = victim.ready.steal_half(ready)) {
-                return node;
-            }
-        }
-        if (!victim.forks.empty()) {
-            if (work_node* const node = victim.forks.steal()) {
-                return node;
-            }
-        }
-        work_list finished;
-        victim.reactor_->try_reap(finished);
-        if (!victim.timers_.empty()) {
-            victim.timers_.collect(now_ns(), finished);
-        }
-        work_node* const first = finished.pop();
-        while (work_node* const node = finished.pop()) {
-            push_ready(*node);
-        }
-        return first;
-    }
-
-    void stop_searching() noexcept {
-        searching_ = false;
-        if (shared_.idle.end_search()) {
-            notify(shared_);
-        }
-    }
+    void stop_searching() noexcept;
 
     /// False: the runtime has terminated.
-    [[nodiscard]] bool sleep() noexcept {
-        const bool stopping = shared_.stopping.load(std::memory_order_seq_cst);
-        if (stopping) {
-            terminate_if_done();
-        }
-        const bool done = shared_.terminated.load(std::memory_order_seq_cst);
-        if (done && reactor_->in_flight() == 0 && timers_.empty()) {
-            if (std::exchange(searching_, false)) {
-                (void)shared_.idle.end_search();
-            }
-            return false;
-        }
-        if (!shared_.idle.sleep(index_, std::exchange(searching_, false))) {
-            heavy_fence(); // the state against the queues: idle.hpp, 1
-        }
-        if (stopping) {
-            terminate_if_done(); // a thread outside may have counted and found nobody to wake
-        }
-        const bool not_refused_yet = stopping && refuse_next_ == 0; // the stop came just now
-        if (not_refused_yet || work_visible() ||
-            stopping != shared_.stopping.load(std::memory_order_seq_cst) ||
-            done != shared_.terminated.load(std::memory_order_seq_cst)) {
-            searching_ = !shared_.idle.leave_sleep(index_);
-            return true;
-        }
-        // What is asked to end is asked again while the runtime stops: cancelling is best effort.
-        clock_ns deadline = timers_.next();
-        if (stopping && reactor_->in_flight() > 0) {
-            deadline = std::min(deadline, refuse_next_);
-        }
-        work_list finished;
-        reactor_->poll(finished, deadline);
-        if (!timers_.empty()) {
-            timers_.collect(now_ns(), finished);
-        }
-        searching_ = !shared_.idle.leave_sleep(index_);
-        (void)distribute(std::move(finished));
-        return true;
-    }
+    [[nodiscard]] bool sleep() noexcept;
+    void park(work_list& finished, clock_ns deadline) noexcept;
 
-    [[nodiscard]] bool work_visible() const noexcept {
-        if (!shared_.inject.empty() || !shared_.foreign.empty()) {
-            return true;
-        }
-        return std::any_of(shared_.workers.begin(), shared_.workers.end(), [](const auto& each) {
-            return !each->forks.empty() || !each->ready.empty();
-        });
-    }
+    // ---- spare workers ----
+
+    /// Waits until it is wanted. False: the runtime has terminated.
+    [[nodiscard]] bool take_part() noexcept;
+
+    /// Hogs are over: the others go on alone.
+    void retire() noexcept;
+    void give_away() noexcept;
 
     // ---- shutdown ----
 
     static constexpr clock_ns refuse_interval = 20'000'000;
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
-    static constexpr std::uint64_t most_runs_between_looks = 1024;
+    static constexpr std::uint64_t most_runs_between_looks = 256;
+    static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
 
-    void refuse_all() noexcept {
-        reactor_->refuse_all();
-        work_list refused;
-        timers_.refuse_all(refused);
-        (void)distribute(std::move(refused));
-    }
+    void refuse_all() noexcept;
 
     /// Every ended task was counted before its worker came here, so the last one to come sees all.
     /// `ended` is summed up first: if the sums are equal, nothing ran in between.
-    void terminate_if_done() noexcept {
-        full_fence(); // own `ended` against the others'
-        // order(task_count): acquire; what ended before is not counted as started later
-        std::uint64_t ended = shared_.outside.ended.load(std::memory_order_seq_cst);
-        for (const auto& each : shared_.workers) {
-            ended += each->tasks.ended.load(std::memory_order_seq_cst);
-        }
-        std::uint64_t started = shared_.outside.started.load(std::memory_order_seq_cst);
-        for (const auto& each : shared_.workers) {
-            started += each->tasks.started.load(std::memory_order_seq_cst);
-        }
-        if (started == ended && !shared_.terminated.exchange(true, std::memory_order_seq_cst)) {
-            wake_everybody(shared_);
-        }
-    }
+    void terminate_if_done() noexcept;
 
 public:
-    static void wake_everybody(shared_work& shared) noexcept {
-        for (;;) {
-            const std::size_t sleeper = shared.idle.wake_any();
-            if (sleeper == idle_workers::nobody) {
-                return;
-            }
-            shared.workers[sleeper]->wake();
-        }
-    }
+    static void wake_everybody(shared_work& shared) noexcept;
 
 private:
     [[nodiscard]] std::uint64_t next_random() noexcept {
@@ -411,6 +386,10 @@ private:
 
     shared_work& shared_;
     std::size_t index_;
+    const bool spare_;
+    atomic<bool> active_{false};
+    atomic<std::uint64_t> activity_{0};
+    std::uint64_t rounds_ = 0;
     std::uint64_t random_;
     std::uint64_t tick_ = 0;
     int budget_ = 0;
@@ -419,7 +398,9 @@ private:
     std::uint64_t next_look_ = 0;
     std::uint64_t look_interval_ = 16;
     std::uint64_t looks_ = 0;
-    clock_ns looked_at_ = 0;
+    clock_ns looked_at_ = 0;  // 0: has been asleep since
+    clock_ns entered_at_ = 0; // the last fairness round that submitted
+    atomic<bool> look_wanted_{false};
     int ready_first_ = 0;
     timers timers_;
     std::unique_ptr<reactor> reactor_;

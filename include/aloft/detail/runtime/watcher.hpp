@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// A thread that sees to it that what a busy worker holds does not wait for it.
+// Layer: L3 runtime
+//
+// A worker that is inside one task for long (a hog) cannot look after what it holds: answers that
+// the kernel has for it, due timers, submissions that the kernel has not seen, cancellations. And
+// when all workers are hogs, nobody looks at what is ready. The watcher runs no tasks, so it is
+// always there. In every round it compares each worker's activity word with what it saw before:
+//
+//   parked, or changed       the worker looks after itself
+//   unchanged and running    stuck: the watcher does in its place what can be done on another
+//                            thread, and puts what became ready into the inject queue
+//   all stuck for hog_after,
+//   and work waits           a spare worker joins in, at most spare_workers of them
+//
+// Answers of operations become visible when the thread that submitted them passes through the
+// kernel; the heavy fence makes every running thread do that.
+//
+// 1. While a worker is running, the watcher ticks; when all sleep, so does the watcher, and nothing is
+//    polled (watch_signal.hpp).
+// 2. seen_, the round counters and the making of spares are the watcher thread's own, until stop()
+//    has joined it.
+// 3. The watcher hands submissions to the kernel, so it outlives the operations: it is stopped after
+//    the workers.
+#pragma once
+
+#include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/timers.hpp>
+#include <aloft/detail/runtime/worker.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class watcher {
+public:
+    /// Makes one more spare worker and its thread, and returns it; nullptr if that cannot be done
+    /// now.
+    using spare_maker = std::function<worker*()>;
+
+    watcher(shared_work& shared, std::size_t workers, clock_ns hog_after, std::size_t most_spares,
+            spare_maker make_spare)
+        : shared_(shared),
+          workers_(workers),
+          hog_after_(hog_after),
+          most_spares_(most_spares),
+          make_spare_(std::move(make_spare)),
+          seen_(workers + most_spares) {}
+    watcher(const watcher&) = delete;
+    watcher& operator=(const watcher&) = delete;
+    ~watcher() { stop(); }
+
+    void start() {
+        thread_ = std::thread([this] {
+            prepare_thread("aloft-watch");
+            run();
+        });
+    }
+
+    void stop() noexcept {
+        if (!thread_.joinable()) {
+            return;
+        }
+        shared_.watch.stop();
+        thread_.join();
+    }
+
+private:
+    static constexpr clock_ns normal_pause = 1'000'000;
+    static constexpr clock_ns calm_pause = 2'000'000;
+    static constexpr clock_ns helping_pause = 200'000;
+    static constexpr clock_ns shortest_pause = 30'000;
+    static constexpr int rounds_until_calm = 20;
+    static constexpr int rounds_until_sleep = 8;
+
+    struct observation {
+        std::uint64_t activity = 0;
+        clock_ns since = 0; // when this activity was seen first
+    };
+
+    /// What a round found.
+    struct findings {
+        bool running = false;
+        bool all_hogs = true; // every worker that takes part has been stuck for hog_after_
+        bool holding = false; // somebody stuck holds operations or timers
+        clock_ns next_timer = no_deadline;
+        work_list ready;
+    };
+
+    void run() noexcept {
+        for (;;) {
+            const clock_ns pause = round();
+            const bool go_on =
+                pause != no_deadline
+                    ? shared_.watch.pause(pause)
+                    : shared_.watch.sleep([this] { return shared_.idle.everybody_sleeps(); });
+            if (!go_on) {
+                return;
+            }
+        }
+    }
+
+    /// Gives the pause until the next round; no_deadline: until a worker leaves its sleep.
+    [[nodiscard]] clock_ns round() noexcept {
+        const clock_ns now = now_ns();
+        findings found;
+        look_at_workers(now, found);
+        if (!found.running) {
+            if (++quiet_rounds_ < rounds_until_sleep) {
+                return normal_pause;
+            }
+            quiet_rounds_ = 0;
+            return no_deadline;
+        }
+        quiet_rounds_ = 0;
+        if (!found.ready.empty()) {
+            shared_.inject.push_all(std::move(found.ready));
+            worker::notify(shared_);
+        }
+        if (found.all_hogs && shared_.idle.nobody_is_free() && worker::work_visible(shared_)) {
+            add_spare();
+        }
+        if (found.holding) {
+            calm_rounds_ = 0;
+            const clock_ns until_timer = found.next_timer - now_ns();
+            return std::clamp(until_timer, shortest_pause, helping_pause);
+        }
+        return ++calm_rounds_ < rounds_until_calm ? normal_pause : calm_pause;
+    }
+
+    void look_at_workers(clock_ns now, findings& found) noexcept {
+        bool fenced = false;
+        for (std::size_t i = 0; i < shared_.workers.size(); ++i) {
+            worker& each = shared_.workers[i];
+            observation& seen = seen_[i];
+            const std::uint64_t activity = each.activity();
+            const bool changed = activity != std::exchange(seen.activity, activity);
+            if (changed) {
+                seen.since = now;
+            }
+            if (worker::is_parked(activity)) {
+                found.all_hogs = found.all_hogs && each.is_spare();
+                continue;
+            }
+            found.running = true;
+            each.want_look();
+            if (changed) {
+                found.all_hogs = false;
+                continue;
+            }
+            found.all_hogs = found.all_hogs && now - seen.since >= hog_after_;
+            if (each.holds_operations() && !std::exchange(fenced, true)) {
+                heavy_fence();
+            }
+            found.next_timer = std::min(found.next_timer, each.help(found.ready));
+            found.holding = found.holding || each.holds_operations() ||
+                            found.next_timer != no_deadline || !found.ready.empty();
+        }
+    }
+
+    void add_spare() noexcept {
+        shared_.hogging.store(true, std::memory_order_relaxed);
+        for (std::size_t i = workers_; i < shared_.workers.size(); ++i) {
+            if (shared_.workers[i].activate()) {
+                return;
+            }
+        }
+        if (shared_.workers.size() < workers_ + most_spares_ &&
+            !shared_.stopping.load(std::memory_order_relaxed)) {
+            if (worker* const spare = make_spare_()) {
+                (void)spare->activate();
+            }
+        }
+    }
+
+    shared_work& shared_;
+    const std::size_t workers_;
+    const clock_ns hog_after_;
+    const std::size_t most_spares_;
+    spare_maker make_spare_;
+    std::vector<observation> seen_;
+    int quiet_rounds_ = 0;
+    int calm_rounds_ = 0;
+    std::thread thread_;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// How a worker stops to take part: a spare one when hogs are over, all of them when the runtime ends.
+// Layer: L3 runtime
+//
+// Proof that all workers leave: a worker looks whether every task has ended each time it goes to
+// sleep while the runtime stops, so the last one that ends a task does; and whoever finds it wakes
+// everybody (scheduler.hpp has the order of events).
+#pragma once
+
+#include <aloft/detail/runtime/worker.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+inline bool worker::take_part() noexcept {
+    // order(worker.active): acquire; pairs with activate
+    while (!active_.load(std::memory_order_acquire)) {
+        const bool stopping = shared_.stopping.load(std::memory_order_seq_cst);
+        if (stopping) {
+            look_after_io();
+            terminate_if_done();
+        }
+        if (shared_.terminated.load(std::memory_order_seq_cst) && reactor_->in_flight() == 0 &&
+            timers_.empty()) {
+            return false;
+        }
+        work_list finished;
+        park(finished,
+             stopping ? std::min(timers_.next(), now_ns() + refuse_interval) : timers_.next());
+        (void)distribute(std::move(finished));
+        give_away();
+    }
+    return true;
+}
+
+inline void worker::retire() noexcept {
+    if (std::exchange(searching_, false)) {
+        (void)shared_.idle.end_search();
+    }
+    give_away();
+    shared_.idle.leave();
+    // order(worker.active): release; what was given away is visible when it is activated again
+    active_.store(false, std::memory_order_release);
+    notify(shared_); // it may have been woken for somebody's work
+}
+
+inline void worker::give_away() noexcept {
+    work_list rest;
+    forks.take_oldest(rest, deque_capacity);
+    while (work_node* const node = ready.pop()) {
+        rest.push(*node);
+    }
+    if (!rest.empty()) {
+        shared_.inject.push_all(std::move(rest));
+        notify(shared_);
+    }
+}
+
+inline void worker::refuse_all() noexcept {
+    reactor_->refuse_all();
+    work_list refused;
+    timers_.refuse_all(refused);
+    (void)distribute(std::move(refused));
+}
+
+inline void worker::terminate_if_done() noexcept {
+    full_fence(); // own `ended` against the others'
+    // order(task_count): acquire; what ended before is not counted as started later
+    std::uint64_t ended = shared_.outside.ended.load(std::memory_order_seq_cst);
+    for (const auto& each : shared_.workers) {
+        ended += each->tasks.ended.load(std::memory_order_seq_cst);
+    }
+    std::uint64_t started = shared_.outside.started.load(std::memory_order_seq_cst);
+    for (const auto& each : shared_.workers) {
+        started += each->tasks.started.load(std::memory_order_seq_cst);
+    }
+    if (started == ended && !shared_.terminated.exchange(true, std::memory_order_seq_cst)) {
+        wake_everybody(shared_);
+    }
+}
+
+inline void worker::wake_everybody(shared_work& shared) noexcept {
+    for (;;) {
+        const std::size_t sleeper = shared.idle.wake_any();
+        if (sleeper == idle_workers::nobody) {
+            break;
+        }
+        shared.workers[sleeper].wake();
+    }
+    for (worker* const each : shared.workers) {
+        if (each->spare_) {
+            each->wake(); // it may be dormant
+        }
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// The part of a worker that has nothing to do: it searches the others, and then it sleeps.
+// Layer: L3 runtime
+//
+// The protocol and its proof: idle.hpp.
+#pragma once
+
+#include <aloft/detail/runtime/worker.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+inline work_node* worker::search() noexcept {
+    const std::size_t workers = shared_.workers.size();
+    if (workers == 1) {
+        return nullptr;
+    }
+    if (!searching_ && !shared_.idle.begin_search()) {
+        return nullptr;
+    }
+    searching_ = true;
+    for (int attempt = 0; attempt < 4; ++attempt) {
+        const std::size_t start = static_cast<std::size_t>(next_random()) % workers;
+        for (std::size_t i = 0; i < workers; ++i) {
+            worker& victim = shared_.workers[(start + i) % workers];
+            if (&victim == this) {
+                continue;
+            }
+            if (work_node* const node = rob(victim)) {
+                return node;
+            }
+        }
+        if (work_node* const node = take_injected()) {
+            return node;
+        }
+    }
+    return nullptr;
+}
+
+inline work_node* worker::rob(worker& victim) noexcept {
+    if (!victim.ready.empty()) {
+        if (work_node* const node = victim.ready.steal_half(ready)) {
+            return node;
+        }
+    }
+    if (!victim.forks.empty()) {
+        if (work_node* const node = victim.forks.steal()) {
+            return node;
+        }
+    }
+    work_list finished;
+    victim.reactor_->try_reap(finished);
+    if (!victim.timers_.empty()) {
+        victim.timers_.collect(now_ns(), finished);
+    }
+    work_node* const first = finished.pop();
+    while (work_node* const node = finished.pop()) {
+        push_ready(*node);
+    }
+    return first;
+}
+
+inline void worker::stop_searching() noexcept {
+    searching_ = false;
+    if (shared_.idle.end_search()) {
+        notify(shared_);
+    }
+}
+
+inline bool worker::sleep() noexcept {
+    const bool stopping = shared_.stopping.load(std::memory_order_seq_cst);
+    if (stopping) {
+        terminate_if_done();
+    }
+    const bool done = shared_.terminated.load(std::memory_order_seq_cst);
+    if (done && reactor_->in_flight() == 0 && timers_.empty()) {
+        if (std::exchange(searching_, false)) {
+            (void)shared_.idle.end_search();
+        }
+        return false;
+    }
+    if (!shared_.idle.sleep(index_, std::exchange(searching_, false))) {
+        heavy_fence(); // the state against the queues: idle.hpp, 1
+    }
+    if (stopping) {
+        terminate_if_done(); // a thread outside may have counted and found nobody to wake
+    }
+    const bool not_refused_yet = stopping && refuse_next_ == 0; // the stop came just now
+    if (not_refused_yet || work_visible(shared_) ||
+        stopping != shared_.stopping.load(std::memory_order_seq_cst) ||
+        done != shared_.terminated.load(std::memory_order_seq_cst)) {
+        searching_ = !shared_.idle.leave_sleep(index_);
+        return true;
+    }
+    // What is asked to end is asked again while the runtime stops: cancelling is best effort.
+    clock_ns deadline = timers_.next();
+    if (stopping && reactor_->in_flight() > 0) {
+        deadline = std::min(deadline, refuse_next_);
+    }
+    work_list finished;
+    park(finished, deadline);
+    searching_ = !shared_.idle.leave_sleep(index_);
+    shared_.watch.worker_runs();
+    (void)distribute(std::move(finished));
+    return true;
+}
+
+inline void worker::park(work_list& finished, clock_ns deadline) noexcept {
+    activity_.store(rounds_ * 2 + 1, std::memory_order_relaxed);
+    reactor_->poll(finished, deadline);
+    looked_at_ = 0;
+    activity_.store(++rounds_ * 2, std::memory_order_relaxed);
+    if (!timers_.empty()) {
+        timers_.collect(now_ns(), finished);
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail
