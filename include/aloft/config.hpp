@@ -12,7 +12,7 @@
 //    suspension when await_suspend is inlined, so there it stays out of line.
 // 3. ALOFT_SMALL_QUEUES: tests build with queues of a few entries, to reach the overflow paths. It
 //    changes layouts and therefore the inline namespace, as ALOFT_MODEL does
-//    (detail/base/atomic.hpp).
+//    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
 #pragma once
 
 #include <aloft/version.hpp>
@@ -75,6 +75,10 @@
 
 #if defined(ALOFT_MODEL)
 #define ALOFT_ABI v0_1_model
+#elif ALOFT_ASAN && ALOFT_SMALL_QUEUES
+#define ALOFT_ABI v0_1_asan_small
+#elif ALOFT_ASAN
+#define ALOFT_ABI v0_1_asan
 #elif ALOFT_SMALL_QUEUES
 #define ALOFT_ABI v0_1_small
 #else

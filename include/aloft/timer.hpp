@@ -3,6 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/runtime/start.hpp>
 #include <aloft/error.hpp>
 
@@ -35,11 +36,11 @@ template <class Rep, class Period>
     return nanoseconds > no_deadline - 1 - now ? no_deadline - 1 : now + nanoseconds;
 }
 
+/// Until it is awaited, `deadline` is the time to sleep; movable only so long.
 class [[nodiscard]] sleep_awaiter : timer {
 public:
-    explicit sleep_awaiter(clock_ns until) noexcept { deadline = until; }
-    sleep_awaiter(const sleep_awaiter&) = delete;
-    sleep_awaiter& operator=(const sleep_awaiter&) = delete;
+    explicit sleep_awaiter(clock_ns nanoseconds) noexcept { deadline = nanoseconds; }
+    sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
     ~sleep_awaiter() {
         if (sleeping_) [[unlikely]] {
             require(home != nullptr && home->remove(*this),
@@ -51,7 +52,10 @@ public:
 
     template <class Promise>
     ALOFT_AWAIT_SUSPEND bool await_suspend(std::coroutine_handle<Promise> self) {
+        require(!begun_, "a sleep was awaited twice");
         const detail::start_place place(environment_of(self));
+        begun_ = true;
+        deadline = after_now(deadline);
         coroutine = self;
         sleeping_ = true;
         return place.start(*this); // PUBLISHED if true
@@ -65,18 +69,8 @@ public:
     }
 
 private:
+    bool begun_ = false;
     bool sleeping_ = false;
-};
-
-class [[nodiscard]] sleep_for_awaitable {
-public:
-    explicit sleep_for_awaitable(clock_ns nanoseconds) noexcept : nanoseconds_(nanoseconds) {}
-    [[nodiscard]] sleep_awaiter operator co_await() const noexcept {
-        return sleep_awaiter(nanoseconds_ == 0 ? 0 : after_now(nanoseconds_));
-    }
-
-private:
-    clock_ns nanoseconds_;
 };
 
 } // namespace detail
@@ -90,7 +84,7 @@ private:
 /// awaiting frame, in a heap of its worker.
 template <class Rep, class Period>
 [[nodiscard]] auto sleep_for(std::chrono::duration<Rep, Period> duration) noexcept {
-    return detail::sleep_for_awaitable(detail::to_nanoseconds(duration));
+    return detail::sleep_awaiter(detail::to_nanoseconds(duration));
 }
 
 /// The same until a point in time; for clocks other than steady_clock the remaining time is taken
@@ -102,9 +96,9 @@ template <class Clock, class Duration>
     const detail::long_seconds left = detail::long_seconds(deadline.time_since_epoch()) -
                                       detail::long_seconds(now.time_since_epoch());
     if (left > detail::longest_sleep || deadline <= now) {
-        return detail::sleep_for_awaitable(detail::to_nanoseconds(left));
+        return detail::sleep_awaiter(detail::to_nanoseconds(left));
     }
-    return detail::sleep_for_awaitable(detail::to_nanoseconds(deadline - now));
+    return detail::sleep_awaiter(detail::to_nanoseconds(deadline - now));
 }
 
 } // namespace aloft::inline ALOFT_ABI

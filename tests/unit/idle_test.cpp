@@ -43,8 +43,8 @@ task<std::size_t> echo(std::size_t value) {
 TEST_CASE("only sleepers are woken, each by one waker, the last to sleep first") {
     idle_workers idle(4);
     CHECK(idle.wake_one() == idle_workers::nobody);
-    (void)idle.sleep(0, false);
-    (void)idle.sleep(2, false);
+    idle.sleep(0, false);
+    idle.sleep(2, false);
     CHECK(idle.wake_one() == 2);
     // The woken one counts as a searcher, so nobody else is woken until it has found something.
     CHECK(idle.wake_one() == idle_workers::nobody);
@@ -58,7 +58,7 @@ TEST_CASE("only sleepers are woken, each by one waker, the last to sleep first")
 
 TEST_CASE("a sleeper that leaves by itself is not woken any more") {
     idle_workers idle(2);
-    (void)idle.sleep(1, false);
+    idle.sleep(1, false);
     CHECK(idle.leave_sleep(1));
     CHECK(idle.wake_one() == idle_workers::nobody);
     CHECK(idle.wake_any() == idle_workers::nobody);
@@ -77,14 +77,14 @@ TEST_CASE("at most half of the workers search") {
 TEST_CASE("a searcher that goes to sleep does not count as a searcher any more") {
     idle_workers idle(2);
     CHECK(idle.begin_search());
-    (void)idle.sleep(0, true);
+    idle.sleep(0, true);
     CHECK(idle.wake_one() == 0);
 }
 
 TEST_CASE("at shutdown every sleeper is woken regardless of who searches") {
     idle_workers idle(4);
     for (std::size_t i = 0; i < 4; ++i) {
-        (void)idle.sleep(i, false);
+        idle.sleep(i, false);
     }
     std::size_t woken = 0;
     while (idle.wake_any() != idle_workers::nobody) {

@@ -11,8 +11,8 @@
 //    passed light_fence and one that passed heavy_fence the order is that of two full fences. The
 //    light half costs nothing (it only binds the compiler), because the heavy half makes every
 //    running thread of the process pass a full fence (membarrier on Linux). Where the system does
-//    not offer that, both are full fences: asymmetric_fences is decided once, before the first
-//    runtime has a thread (detail/reactor/process_fence.hpp).
+//    not offer that, asymmetric_fences() is false, and light fences must not be relied on. That is
+//    decided before the first runtime has a thread (detail/reactor/process_fence.hpp).
 // 4. ALOFT_MODEL names a header that stands in for all of this; the tests explore interleavings of
 //    the real algorithms with it.
 #pragma once
@@ -43,12 +43,13 @@ inline void full_fence() noexcept {
 using process_fence = void (*)() noexcept;
 constinit inline process_fence asymmetric_fence = nullptr;
 
+/// Whether heavy_fence() is more than a full fence. Without that, light_fence() orders nothing.
+[[nodiscard]] inline bool asymmetric_fences() noexcept {
+    return asymmetric_fence != nullptr;
+}
+
 inline void light_fence() noexcept {
-    if (asymmetric_fence != nullptr) [[likely]] {
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-    } else {
-        full_fence();
-    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 inline void heavy_fence() noexcept {

@@ -2,8 +2,7 @@
 // A worker's stack of forked work: the owner pushes and pops at the bottom, thieves take the top.
 // Layer: L0 base
 //
-// Chase and Lev's deque with a fixed capacity and an asymmetric fence. The items are
-// [top_, bottom_), indexes count up for ever. What does not fit is the caller's business, so
+// Chase and Lev's deque with a fixed capacity. The items are [top_, bottom_), indexes count up for ever. What does not fit is the caller's business, so
 // pushing never allocates.
 //
 // 1. bottom_ is written by the owner only. top_ only grows, by compare-exchange.
@@ -15,7 +14,8 @@
 //    them make sure that not both sides miss the other's move (Dekker): if pop, taking item i
 //    without a compare-exchange, read a top_ older than the one that a thief of item i read, then
 //    pop's fence came before the thief's, and the thief sees that bottom_ is not above i. The owner
-//    has the light half of the fence, because it pops for every fork; the thief the heavy half.
+//    pops for every fork, so it brings its own fence: where nobody steals it may be a light one
+//    (idle.hpp says when).
 // 5. A slot is overwritten only when top_ has passed it: push compares with top_. A thief that read
 //    an overwritten slot fails its compare-exchange.
 // 6. Every item has a tag, so that the owner can ask what is at the bottom without touching an item
@@ -54,23 +54,25 @@ public:
     }
 
     /// Owner: the item pushed last, if there is one and it has this tag.
-    [[nodiscard]] work_node* pop_tagged(const void* tag) noexcept {
+    template <class Fence>
+    [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
         // An old top_ makes it look fuller than it is: then the tag is old, and pop decides.
         if (bottom < top_.load(std::memory_order_relaxed) || tags_[index(bottom)] != tag) {
             return nullptr;
         }
-        return pop();
+        return pop(fence);
     }
 
-    /// Owner: the item pushed last, or nullptr.
-    [[nodiscard]] work_node* pop() noexcept {
+    /// Owner: the item pushed last, or nullptr. fence() is called between bottom_ and top_, see 4.
+    template <class Fence>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop(Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
         if (bottom < top_.load(std::memory_order_relaxed)) {
             return nullptr; // empty: top_ only grows, so there is nothing to race for
         }
         bottom_.store(bottom, std::memory_order_relaxed);
-        light_fence(); // bottom_ against top_, see 4
+        fence();
         std::int64_t top = top_.load(std::memory_order_relaxed);
         if (top < bottom) [[likely]] {
             return slot(bottom).load(std::memory_order_relaxed);
@@ -105,11 +107,15 @@ public:
         }
     }
 
+    [[nodiscard]] work_node* pop() noexcept {
+        return pop([] { full_fence(); });
+    }
+
     /// Any thread but the owner: the oldest item, or nullptr if there is none or another took it.
     [[nodiscard]] work_node* steal() noexcept {
         // order(deque.top): acquire; pairs with the exchange of whoever took the item before
         std::int64_t top = top_.load(std::memory_order_acquire);
-        heavy_fence(); // top_ against bottom_, see 4
+        full_fence(); // top_ against bottom_, see 4
         // order(deque.bottom): acquire; the slot and the node become visible
         const std::int64_t bottom = bottom_.load(std::memory_order_acquire);
         if (top >= bottom) {

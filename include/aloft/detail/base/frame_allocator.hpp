@@ -6,11 +6,10 @@
 // Life cycle: a frame is taken from the calling thread's free list of its size class and given back
 // to the free list of whichever thread destroys it. Tasks that begin on one thread and end on
 // another would drain one cache and fill the other, so a list that reaches two batches hands one to
-// the depot, and an empty list takes one from there before it asks operator new.
+// the depot, and an empty list takes one from there (frame_depot.hpp).
 //
-// 1. A free list is touched by its own thread only.
-// 2. The depot is touched under its lock only, a whole batch at a time; it holds at most
-//    depot_batches per class, and what is over goes back to operator delete.
+// 1. A free list is touched by its own thread only, without any lock or atomic operation.
+// 2. Frames of more than 1 KiB come from operator new each time.
 // 3. The thread_local object is trivially destructible (MinGW may run thread_local destructors
 //    twice); workers call release_thread_frames() before they end. Frames cached by other threads
 //    that end go with retire_guard, which is armed before the first frame is cached.
@@ -19,26 +18,16 @@
 //    compiler caches its address across a suspension that changes threads.
 #pragma once
 
-#include <aloft/detail/base/cacheline.hpp>
-#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/config.hpp>
+#include <aloft/detail/base/frame_depot.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <new>
+#include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-inline constexpr std::size_t frame_class_bytes = 32;
-inline constexpr std::size_t frame_classes = 32; // frames of up to 1 KiB are recycled
-inline constexpr std::uint32_t frame_batch = 64;
-inline constexpr std::uint32_t depot_batches = 256;
-
-struct free_frame {
-    free_frame* next;
-    free_frame* next_batch; // used by the first frame of a batch in the depot
-};
 
 struct frame_list {
     free_frame* head = nullptr;
@@ -51,60 +40,15 @@ struct frame_cache {
     bool retired = false; // the thread is ending: nothing more is cached
 };
 
-class frame_depot {
-public:
-    /// Takes a batch of frame_batch frames linked by `next`.
-    void put(std::size_t size_class, free_frame* batch) noexcept {
-        shelf& s = shelves_[size_class];
-        {
-            const std::scoped_lock lock(s.lock);
-            if (s.count < depot_batches) {
-                batch->next_batch = s.head;
-                s.head = batch;
-                ++s.count;
-                return;
-            }
-        }
-        free_all(batch);
-    }
-
-    /// A batch, or nullptr.
-    [[nodiscard]] free_frame* take(std::size_t size_class) noexcept {
-        shelf& s = shelves_[size_class];
-        const std::scoped_lock lock(s.lock);
-        free_frame* batch = s.head;
-        if (batch != nullptr) {
-            s.head = batch->next_batch;
-            --s.count;
-        }
-        return batch;
-    }
-
-    static void free_all(free_frame* frame) noexcept {
-        while (frame != nullptr) {
-            free_frame* next = frame->next;
-            ::operator delete(frame);
-            frame = next;
-        }
-    }
-
-private:
-    struct alignas(cacheline_bytes) shelf {
-        spin_lock lock;
-        free_frame* head = nullptr;
-        std::uint32_t count = 0;
-    };
-    std::array<shelf, frame_classes> shelves_{};
-};
-
-constinit inline frame_depot depot{};
 constinit inline thread_local frame_cache thread_frames{};
 
-/// Gives the calling thread's cached frames back to operator delete.
+/// Gives the calling thread's cached frames back to the depot.
 ALOFT_NOINLINE inline void release_thread_frames() noexcept {
-    for (frame_list& list : thread_frames.lists) {
-        frame_depot::free_all(list.head);
-        list = {};
+    for (std::size_t i = 0; i < frame_classes; ++i) {
+        if (free_frame* const frames = std::exchange(thread_frames.lists[i].head, nullptr)) {
+            depot.put_back(i, frames);
+        }
+        thread_frames.lists[i].room = 0;
     }
 }
 
@@ -129,28 +73,20 @@ ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
     return (bytes - 1) / frame_class_bytes;
 }
 
-/// A frame that is not cached. Rounded up in every build: builds with and without the sanitizer may
-/// share frames.
-[[nodiscard]] ALOFT_NOINLINE inline void* allocate_uncached_frame(std::size_t bytes) {
-    return ::operator new((frame_class_of(bytes) + 1) * frame_class_bytes);
-}
-
 /// The list is empty.
-[[nodiscard]] ALOFT_NOINLINE inline void* refill_and_allocate_frame(std::size_t bytes) {
+[[nodiscard]] ALOFT_NOINLINE inline void* refill_and_allocate_frame(std::size_t size_class) {
     frame_cache& cache = thread_frames;
-    const std::size_t size_class = frame_class_of(bytes);
-    frame_list& list = cache.lists[size_class];
-    if (cache.retired) {
-        return allocate_uncached_frame(bytes);
-    }
     if (!cache.guarded) {
         arm_retire_guard();
     }
     free_frame* const batch = depot.take(size_class);
-    if (batch == nullptr) {
-        list.room = 2 * frame_batch;
-        return allocate_uncached_frame(bytes);
+    if (cache.retired) {
+        if (batch->next != nullptr) {
+            depot.put_back(size_class, batch->next);
+        }
+        return batch;
     }
+    frame_list& list = cache.lists[size_class];
     list.head = batch->next;
     list.room = frame_batch + 1;
     return batch;
@@ -162,7 +98,7 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
     frame_cache& cache = thread_frames;
     frame_list& list = cache.lists[size_class];
     if (cache.retired) {
-        ::operator delete(memory);
+        depot.put_back(size_class, ::new (memory) free_frame{nullptr, nullptr});
         return;
     }
     if (!cache.guarded) {
@@ -188,12 +124,12 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
 [[nodiscard]] ALOFT_NOINLINE inline void* allocate_frame(std::size_t bytes) {
     const std::size_t size_class = frame_class_of(bytes);
     if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
-        return allocate_uncached_frame(bytes);
+        return ::operator new(bytes);
     }
     frame_list& list = thread_frames.lists[size_class];
     free_frame* const frame = list.head;
     if (frame == nullptr) [[unlikely]] {
-        return refill_and_allocate_frame(bytes);
+        return refill_and_allocate_frame(size_class);
     }
     list.head = frame->next;
     ++list.room;

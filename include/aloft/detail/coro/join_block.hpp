@@ -62,7 +62,7 @@ public:
         }
         local_worker* const here = thread_local_worker;
         if (here != nullptr && here->direct_runs > 0) [[likely]] {
-            if (work_node* const node = here->forks.pop_tagged(&block)) [[likely]] {
+            if (work_node* const node = here->pop_fork(&block)) [[likely]] {
                 --here->direct_runs;
                 static_cast<promise_base*>(node)->set_siblings_ended(ended);
                 return node->coroutine;

@@ -8,8 +8,8 @@
 // 1. Everything here is used by the worker's own thread, except what the queues and the counters
 //    offer to others.
 // 2. Whoever makes work visible in a queue calls published() afterwards. That is the pusher's half
-//    of the sleep protocol (detail/runtime/idle.hpp): a light fence between the queue and the word
-//    that says whether somebody sleeps.
+//    of the sleep protocol (detail/runtime/idle.hpp): a fence between the queue and the word that
+//    says whether somebody sleeps.
 // 3. thread_local storage is reached only inside functions that are not inlined, so that no
 //    compiler caches its address across a suspension that changes threads.
 #pragma once
@@ -31,20 +31,23 @@ struct alignas(cacheline_bytes) task_count {
     atomic<std::uint64_t> ended{0};
 };
 
-/// How many workers search and how many sleep, in one word.
+/// How many workers search and how many sleep, in one word, and whether fences may be light
+/// (idle.hpp).
 struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
+    static constexpr std::uint64_t light = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t switching = std::uint64_t{1} << 63;
 
     [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
-        return word >> 32;
+        return (word & ~(light | switching)) >> 32;
     }
     [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
         return word & (one_searching - 1);
     }
     /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
     [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {
-        return word - 1 < one_searching - 1;
+        return sleeping(word) > 0 && searching(word) == 0;
     }
 };
 
@@ -55,10 +58,30 @@ struct local_worker {
     local_worker& operator=(const local_worker&) = delete;
 
     ALOFT_ALWAYS_INLINE void published() noexcept {
-        light_fence(); // the queue against idle_state: idle.hpp, 1
-        if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) [[unlikely]] {
-            exec->wake_for_work();
+        if (!fence_lightly()) [[unlikely]] {
+            if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
+                exec->wake_for_work();
+            }
         }
+    }
+
+    /// The owner's side of the fences with searchers and sleepers: between a queue and idle_state,
+    /// and between the two ends of `forks`. True: it was a light one, because nobody searches or
+    /// sleeps.
+    ALOFT_ALWAYS_INLINE bool fence_lightly() const noexcept {
+        light_fence(); // what was written before against idle_state: idle.hpp, 5
+        if (idle_state->load(std::memory_order_relaxed) == idle_word::light) [[likely]] {
+            return true;
+        }
+        full_fence();
+        return false;
+    }
+
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop_fork() noexcept {
+        return forks.pop([this] { fence_lightly(); });
+    }
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop_fork(const void* tag) noexcept {
+        return forks.pop_tagged(tag, [this] { fence_lightly(); });
     }
 
     executor* const exec;

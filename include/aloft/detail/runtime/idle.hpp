@@ -19,9 +19,7 @@
 // 1. Pusher against sleeper. The pusher makes the work visible, passes a fence, reads state_. The
 //    sleeper writes state_ (sleep), passes a fence, reads all the queues. If the pusher does not
 //    see the sleeper, its read came before the sleeper's write, so the sleeper's reads come after
-//    the push: it sees the work, and leaves its sleep. A worker that pushes, which happens all the
-//    time, passes the light half of an asymmetric fence, the sleeper the heavy half. Other threads
-//    pass a full fence, which orders them against either half.
+//    the push: it sees the work, and leaves its sleep.
 // 2. Pusher sees a searcher and wakes nobody. That searcher either finds work, and then end_search
 //    tells it whether it was the last one: the last one wakes another worker, which searches all
 //    queues; or it goes to sleep, and sleep reads all the queues after its fence, as in 1.
@@ -30,11 +28,17 @@
 //    wake-up itself is not lost by the reactor (io_uring.hpp).
 // 4. A sleeper that was taken out while it was leaving for another reason learns it from
 //    leave_sleep and goes on as the searcher that it has been counted as.
-// 5. The last worker to fall asleep needs no fence: sleep() tells it, from the value that it
-//    changed, that all the others had written state_ before and not left since. What they pushed
-//    came before those writes, so it is visible; what they push after leaving comes after a later
-//    change of state_, which makes them see the sleeper. A worker that joins later is counted
-//    before it starts, and one that leaves is discounted after its last push.
+// 5. Light fences. While everybody has been busy for some time, state_ is exactly `light`, and the
+//    workers' own fences (the pusher's in 1, and that of deque::pop) are skipped. Whoever wants to
+//    search or to sleep first takes the light bit away, passes a heavy fence, and only then looks at
+//    any queue. Let M be the moment at which the heavy fence made a busy worker's thread pass its
+//    full fence. A store of that worker before M is visible to the searcher, as after a full fence;
+//    after a store behind M the worker's load of state_ comes behind M too, finds the light bit
+//    gone, and passes a full fence itself. So for each of its stores the worker is in the position
+//    of one that had passed a full fence. A second searcher that comes while the first one waits
+//    for its heavy fence sees `switching`, and passes one itself.
+//    A heavy fence costs microseconds, on virtual machines more than ten, so the light bit is set
+//    again (by the watcher) only when nobody has searched or slept for a while.
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
 #pragma once
 
@@ -76,11 +80,13 @@ public:
 
     /// Nobody sleeps or searches; a hint.
     [[nodiscard]] bool nobody_is_free() const noexcept {
-        return state_.load(std::memory_order_relaxed) == 0;
+        const std::uint64_t seen = state_.load(std::memory_order_relaxed);
+        return sleeping(seen) == 0 && searching(seen) == 0;
     }
 
     /// False: enough others search.
     [[nodiscard]] bool begin_search() noexcept {
+        leave_light_fences();
         if (searching(state_.load(std::memory_order_relaxed)) >= most_searching_) {
             return false;
         }
@@ -93,14 +99,27 @@ public:
         return searching(state_.fetch_sub(one_searching, std::memory_order_seq_cst)) == 1;
     }
 
-    /// Afterwards the caller passes the heavy half of a fence, unless this says that everybody else
-    /// sleeps (5), looks at all queues, and only then parks.
-    [[nodiscard]] bool sleep(std::size_t worker, bool was_searching) noexcept {
+    /// Afterwards the caller passes a full fence, looks at all queues, and only then parks.
+    void sleep(std::size_t worker, bool was_searching) noexcept {
+        leave_light_fences();
         const std::scoped_lock lock(lock_);
         sleepers_.push_back(worker);
-        const std::uint64_t before = state_.fetch_add(
-            one_sleeping - (was_searching ? one_searching : 0), std::memory_order_seq_cst);
-        return sleeping(before) + 1 == taking_part_.load(std::memory_order_seq_cst);
+        state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
+                         std::memory_order_seq_cst);
+    }
+
+    /// Nobody searches or sleeps: lets the fences be light. To be called when that has been so for a
+    /// while, and only where heavy_fence() is more than a full fence.
+    void allow_light_fences() noexcept {
+        std::uint64_t nobody_idle = 0;
+        // order(idle.light): release; only for the sake of a name: what follows is ordered by 5
+        (void)state_.compare_exchange_strong(nobody_idle, idle_word::light,
+                                             std::memory_order_release, std::memory_order_relaxed);
+    }
+
+    /// Changes whenever somebody begins to search or to sleep.
+    [[nodiscard]] std::uint64_t pauses() const noexcept {
+        return pauses_.load(std::memory_order_relaxed);
     }
 
     /// True: the worker is running again. False: somebody woke it, it is searching.
@@ -147,6 +166,22 @@ private:
         return idle_word::sleeping(state);
     }
 
+    void leave_light_fences() noexcept {
+        pauses_.store(pauses_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        // order(idle.light): acquire; see allow_light_fences
+        std::uint64_t seen = state_.load(std::memory_order_acquire);
+        if ((seen & (idle_word::light | idle_word::switching)) == 0) [[likely]] {
+            return;
+        }
+        const bool mine =
+            seen == idle_word::light &&
+            state_.compare_exchange_strong(seen, idle_word::switching, std::memory_order_seq_cst);
+        heavy_fence(); // state_ against what busy workers read and write, see 5
+        if (mine) {
+            state_.fetch_and(~idle_word::switching, std::memory_order_seq_cst);
+        }
+    }
+
     [[nodiscard]] std::size_t take_last() noexcept {
         const std::size_t worker = sleepers_.back(); // the one whose caches are warmest
         sleepers_.pop_back();
@@ -155,6 +190,7 @@ private:
     }
 
     atomic<std::uint64_t> state_{0};
+    atomic<std::uint64_t> pauses_{0}; // may miss some: a hint
     atomic<std::size_t> taking_part_;
     std::size_t most_searching_;
     spin_lock lock_;

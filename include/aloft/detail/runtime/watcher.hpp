@@ -119,6 +119,7 @@ private:
             return no_deadline;
         }
         quiet_rounds_ = 0;
+        lighten_fences();
         if (!found.ready.empty()) {
             shared_.inject.push_all(std::move(found.ready));
             worker::notify(shared_);
@@ -164,6 +165,14 @@ private:
         }
     }
 
+    /// Where nobody has paused since the round before the last, nobody needs the workers' fences.
+    void lighten_fences() noexcept {
+        const std::uint64_t pauses = shared_.idle.pauses();
+        if (pauses == std::exchange(pauses_, pauses) && asymmetric_fences()) {
+            shared_.idle.allow_light_fences();
+        }
+    }
+
     void add_spare() noexcept {
         shared_.hogging.store(true, std::memory_order_relaxed);
         for (std::size_t i = workers_; i < shared_.workers.size(); ++i) {
@@ -187,6 +196,7 @@ private:
     std::vector<observation> seen_;
     int quiet_rounds_ = 0;
     int calm_rounds_ = 0;
+    std::uint64_t pauses_ = 0;
     std::thread thread_;
 };
 

@@ -207,7 +207,7 @@ private:
     }
 
     [[nodiscard]] work_node* take_own() noexcept {
-        work_node* const node = forks.pop();
+        work_node* const node = pop_fork();
         return node != nullptr ? node : ready.pop();
     }
 

@@ -83,9 +83,8 @@ inline bool worker::sleep() noexcept {
         }
         return false;
     }
-    if (!shared_.idle.sleep(index_, std::exchange(searching_, false))) {
-        heavy_fence(); // the state against the queues: idle.hpp, 1
-    }
+    shared_.idle.sleep(index_, std::exchange(searching_, false));
+    full_fence(); // the state against the queues: idle.hpp, 1
     if (stopping) {
         terminate_if_done(); // a thread outside may have counted and found nobody to wake
     }

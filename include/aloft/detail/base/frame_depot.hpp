@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Where coroutine frames come from, and through which threads pass them to each other.
+// Layer: L0 base
+//
+// Frames of one size class are cut from slabs: aligned blocks whose first bytes are the slab's own
+// record, so that the slab of a frame follows from its address, and a frame has no header. Threads
+// take and give batches of frames (frame_allocator.hpp).
+//
+//   frame:  in use -> in a thread's list -> in a batch here -> in its slab -> in use ...
+//   slab:   made when there is no frame; given back when all of its frames have come home
+//
+// 1. Everything is touched under the shelf's lock: a thread comes here once per batch.
+// 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs. So what
+//    a burst has used goes back, and what goes on being used does not.
+// 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
+#pragma once
+
+#include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <new>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+inline constexpr std::size_t frame_class_bytes = 16; // the alignment of operator new
+inline constexpr std::size_t frame_classes = 64;     // frames of up to 1 KiB are recycled
+inline constexpr std::uint32_t frame_batch = 64;
+
+struct free_frame {
+    free_frame* next;
+    free_frame* next_batch; // used by the first frame of a batch in the depot
+};
+
+class frame_depot {
+public:
+    /// A batch of frame_batch frames that are linked by `next`, or fewer; throws std::bad_alloc if
+    /// there is none.
+    [[nodiscard]] free_frame* take(std::size_t size_class) {
+        shelf& s = shelves_[size_class];
+        const std::scoped_lock lock(s.lock);
+        if (free_frame* const batch = s.batches) {
+            s.batches = batch->next_batch;
+            --s.count;
+            return batch;
+        }
+        if (s.slabs == nullptr) {
+            link(s, *make_slab(size_class));
+        }
+        slab& from = *s.slabs;
+        free_frame* batch = nullptr;
+        for (std::uint32_t i = 0; i < frame_batch && from.home > 0; ++i) {
+            batch = ::new (from.take(size_class)) free_frame{batch, nullptr};
+        }
+        if (from.home == 0) {
+            unlink(s, from);
+        }
+        return batch;
+    }
+
+    /// Takes a full batch.
+    void put(std::size_t size_class, free_frame* batch) noexcept {
+        shelf& s = shelves_[size_class];
+        const std::scoped_lock lock(s.lock);
+        if (s.count * frame_batch * frame_size(size_class) < kept_bytes) {
+            batch->next_batch = s.batches;
+            s.batches = batch;
+            ++s.count;
+        } else {
+            send_home(s, size_class, batch);
+        }
+    }
+
+    /// Takes any number of frames, of a thread that ends.
+    void put_back(std::size_t size_class, free_frame* frames) noexcept {
+        shelf& s = shelves_[size_class];
+        const std::scoped_lock lock(s.lock);
+        send_home(s, size_class, frames);
+    }
+
+private:
+    // Large, because malloc touches a page on either side of an aligned block. What is never cut is
+    // never touched.
+    static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
+    static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
+
+    [[nodiscard]] static constexpr std::size_t frame_size(std::size_t size_class) noexcept {
+        return (size_class + 1) * frame_class_bytes;
+    }
+
+    struct slab {
+        slab* next = nullptr;
+        slab* previous = nullptr;
+        free_frame* frames = nullptr; // that came home
+        std::uint32_t home = 0;       // those, and those that have never left
+        std::uint32_t cut = 0;        // frames that have left at least once
+
+        [[nodiscard]] void* take(std::size_t size_class) noexcept {
+            --home;
+            if (free_frame* const frame = frames) {
+                frames = frame->next;
+                return frame;
+            }
+            return reinterpret_cast<std::byte*>(this) + first_frame +
+                   frame_size(size_class) * cut++;
+        }
+    };
+    static constexpr std::size_t first_frame = 64;
+    static_assert(sizeof(slab) <= first_frame);
+
+    /// Leaves room for the record of operator new itself, so that slabs lie side by side.
+    [[nodiscard]] static constexpr std::uint32_t capacity(std::size_t size_class) noexcept {
+        return static_cast<std::uint32_t>((slab_bytes - 2 * first_frame) / frame_size(size_class));
+    }
+
+    [[nodiscard]] static slab* make_slab(std::size_t size_class) {
+        void* const memory = ::operator new(slab_bytes - first_frame, std::align_val_t{slab_bytes});
+        auto* const made = ::new (memory) slab;
+        made->home = capacity(size_class);
+        return made;
+    }
+
+    struct alignas(cacheline_bytes) shelf {
+        spin_lock lock;
+        free_frame* batches = nullptr;
+        std::size_t count = 0;
+        slab* slabs = nullptr; // with frames at home
+    };
+
+    static void link(shelf& s, slab& added) noexcept {
+        added.previous = nullptr;
+        added.next = s.slabs;
+        if (s.slabs != nullptr) {
+            s.slabs->previous = &added;
+        }
+        s.slabs = &added;
+    }
+
+    static void unlink(shelf& s, slab& taken) noexcept {
+        (taken.previous == nullptr ? s.slabs : taken.previous->next) = taken.next;
+        if (taken.next != nullptr) {
+            taken.next->previous = taken.previous;
+        }
+    }
+
+    static void send_home(shelf& s, std::size_t size_class, free_frame* frame) noexcept {
+        while (frame != nullptr) {
+            free_frame* const next = frame->next;
+            auto& home = *reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(frame) &
+                                                  ~(slab_bytes - 1));
+            frame->next = home.frames;
+            home.frames = frame;
+            if (home.home++ == 0) {
+                link(s, home);
+            }
+            if (home.home == capacity(size_class)) {
+                unlink(s, home);
+                ::operator delete(&home, slab_bytes - first_frame, std::align_val_t{slab_bytes});
+            }
+            frame = next;
+        }
+    }
+
+    std::array<shelf, frame_classes> shelves_{};
+};
+
+constinit inline frame_depot depot{};
+
+} // namespace aloft::inline ALOFT_ABI::detail
