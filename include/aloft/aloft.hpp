@@ -7,6 +7,7 @@
 #include <aloft/endpoint.hpp>
 #include <aloft/error.hpp>
 #include <aloft/file.hpp>
+#include <aloft/file_path.hpp>
 #include <aloft/offload.hpp>
 #include <aloft/poll.hpp>
 #include <aloft/resolve.hpp>

@@ -13,6 +13,8 @@
 // 3. ALOFT_SMALL_QUEUES: tests build with queues of a few entries, to reach the overflow paths. It
 //    changes layouts and therefore the inline namespace, as ALOFT_MODEL does
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
+// 4. ALOFT_SEPARATE: 1 leaves the scheduler and its backend out of every translation unit but the
+//    one that includes separate.hpp, for programs that compile faster. Nothing else depends on it.
 #pragma once
 
 #include <aloft/version.hpp>
@@ -71,6 +73,15 @@
 
 #ifndef ALOFT_SMALL_QUEUES
 #define ALOFT_SMALL_QUEUES 0
+#endif
+
+#ifndef ALOFT_SEPARATE
+#define ALOFT_SEPARATE 0
+#endif
+#if ALOFT_SEPARATE
+#define ALOFT_SEPARABLE
+#else
+#define ALOFT_SEPARABLE inline
 #endif
 
 #if defined(ALOFT_MODEL)

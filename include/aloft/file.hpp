@@ -6,12 +6,11 @@
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/posix_file.hpp>
 #include <aloft/file_mode.hpp>
+#include <aloft/file_path.hpp>
 #include <aloft/task.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,11 +43,10 @@ public:
         }
     };
 
-    /// `auto f = co_await file::open(path, open_mode::read);` New files get mode 0666 less the
+    /// `auto f = co_await file::open(std::move(path), open_mode::read);` New files get mode 0666 less the
     /// umask.
-    [[nodiscard]] static auto open(const std::filesystem::path& path,
-                                   open_mode mode = open_mode::read) {
-        return detail::io_awaitable(open_request(path.string(), mode));
+    [[nodiscard]] static auto open(file_path path, open_mode mode = open_mode::read) {
+        return detail::io_awaitable(open_request(std::move(path).string(), mode));
     }
 
     /// Reads into `buffer` from `offset` bytes behind the beginning.
@@ -141,12 +139,12 @@ private:
 /// Works for files that do not know their size (/proc), too.
 /// Errors and cancellation: those of file. Cost: three operations and the result's memory.
 template <class Container = std::vector<std::byte>>
-[[nodiscard]] task<Container> read_file(std::filesystem::path path) {
+[[nodiscard]] task<Container> read_file(file_path path) {
     constexpr std::size_t smallest = 4096;
-    file source = co_await file::open(path, open_mode::read);
+    file source = co_await file::open(std::move(path), open_mode::read);
     // One byte more than the size: the read that finds the end needs no further room.
     const std::uint64_t size = co_await source.size();
-    Container content(std::max<std::size_t>(static_cast<std::size_t>(size) + 1, smallest), {});
+    Container content(size < smallest ? smallest : static_cast<std::size_t>(size) + 1, {});
     std::size_t done = 0;
     for (;;) {
         if (done == content.size()) {
@@ -166,18 +164,17 @@ template <class Container = std::vector<std::byte>>
 /// Purpose: makes or replaces a file's content: `co_await write_file(path, bytes);`
 /// Lifetime: `bytes` must stay until it ends. Errors and cancellation: those of file; a write that
 /// fails leaves what was written so far.
-[[nodiscard]] inline task<void> write_file(std::filesystem::path path,
-                                           std::span<const std::byte> bytes) {
-    file target =
-        co_await file::open(path, open_mode::write | open_mode::create | open_mode::truncate);
+[[nodiscard]] inline task<void> write_file(file_path path, std::span<const std::byte> bytes) {
+    file target = co_await file::open(std::move(path),
+                                      open_mode::write | open_mode::create | open_mode::truncate);
     (void)co_await target.write_all(bytes);
     co_await target.close();
 }
-[[nodiscard]] inline task<void> write_file(std::filesystem::path path, std::string_view text) {
+[[nodiscard]] inline task<void> write_file(file_path path, std::string_view text) {
     return write_file(std::move(path), detail::bytes_of(text));
 }
 template <detail::character_range Range>
-[[nodiscard]] task<void> write_file(std::filesystem::path path, const Range& characters) {
+[[nodiscard]] task<void> write_file(file_path path, const Range& characters) {
     return write_file(std::move(path), detail::bytes_of(characters));
 }
 

@@ -17,7 +17,6 @@
 #include <concepts>
 #include <coroutine>
 #include <exception>
-#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -65,10 +64,10 @@ private:
                             "offload: no thread of the blocking pool could be started");
             }
             if constexpr (std::is_void_v<value>) {
-                std::invoke(*self.function_);
+                (*self.function_)();
                 self.result_.set_value();
             } else {
-                self.result_.set_value(std::invoke(*self.function_));
+                self.result_.set_value((*self.function_)());
             }
         } catch (...) {
             self.result_.set_error(std::current_exception());

@@ -7,21 +7,16 @@
 #pragma once
 
 #include <aloft/detail/coro/default_environment.hpp>
-#include <aloft/detail/reactor/process_fence.hpp>
-#include <aloft/detail/runtime/make_reactors.hpp>
-#include <aloft/detail/runtime/scheduler.hpp>
+#include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/runtime_options.hpp>
 
-#include <algorithm>
+#if !ALOFT_SEPARATE
+#include <aloft/detail/runtime/entrance_definitions.hpp>
+#endif
+
 #include <cstddef>
-#include <cstdio>
-#include <exception>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <thread>
-#include <utility>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -46,30 +41,11 @@ runtime& default_runtime();
 /// Cost: per worker a thread, a ring and an event descriptor.
 class runtime : public detail::environment_owner {
 public:
-    explicit runtime(const runtime_options& options = {}) {
-        check("threads", options.threads().value_or(1), runtime_options::most_threads);
-        check("blocking_threads", options.blocking_threads(),
-              runtime_options::most_blocking_threads);
-        check("ring_entries", options.ring_entries(), runtime_options::most_ring_entries);
-        check("spare_workers", options.spare_workers(), runtime_options::most_spare_workers, 0);
-        const std::size_t workers = options.threads().value_or(
-            std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
-        detail::choose_process_fence();
-        detail::chosen_reactors chosen = detail::make_reactors(options, workers);
-        backend_ = std::move(chosen.description);
-        scheduler_ = std::make_unique<detail::scheduler>(
-            std::move(chosen), options,
-            options.on_unhandled() ? options.on_unhandled() : &runtime::print_and_terminate);
-        root_.exec = scheduler_.get();
-        scheduler_->start(root_);
-    }
+    explicit runtime(const runtime_options& options = {})
+        : scheduler_(detail::open_scheduler(options, root_, backend_)) {}
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
-    ~runtime() {
-        if (scheduler_->is_of_another_process()) {
-            detail::scheduler::leave_behind(std::move(scheduler_));
-        }
-    }
+    ~runtime() { detail::close_scheduler(scheduler_); }
 
     /// The runtime that this thread works for; on any other thread the default runtime.
     [[nodiscard]] static runtime& current() {
@@ -78,41 +54,19 @@ public:
     }
 
     /// The number of workers.
-    [[nodiscard]] std::size_t threads() const noexcept { return scheduler_->threads(); }
+    [[nodiscard]] std::size_t threads() const noexcept { return detail::worker_count(*scheduler_); }
 
     /// The number of threads that the blocking pool has at this moment.
-    [[nodiscard]] std::size_t blocking_threads() const { return scheduler_->blocking_threads(); }
+    [[nodiscard]] std::size_t blocking_threads() const {
+        return detail::blocking_thread_count(*scheduler_);
+    }
 
     /// Which backend runs, and what is to be said about it.
     [[nodiscard]] std::string_view backend() const noexcept { return backend_; }
 
 private:
-    static void check(const char* option, std::size_t value, std::size_t most,
-                      std::size_t least = 1) {
-        if (value < least || value > most) {
-            detail::throw_error(std::make_error_code(std::errc::invalid_argument),
-                                std::string("runtime_options::") + option + ": " +
-                                    std::to_string(value) + " is not between " +
-                                    std::to_string(least) + " and " + std::to_string(most));
-        }
-    }
-
-    static void print_and_terminate(std::exception_ptr error, std::string_view task_name) noexcept {
-        const int length = static_cast<int>(task_name.size());
-        try {
-            std::rethrow_exception(error);
-        } catch (const std::exception& e) {
-            std::fprintf(stderr, "aloft: nobody collected an exception of %.*s: %s\n", length,
-                         task_name.data(), e.what());
-        } catch (...) {
-            std::fprintf(stderr, "aloft: nobody collected an exception of %.*s\n", length,
-                         task_name.data());
-        }
-        std::terminate();
-    }
-
     std::string backend_;
-    std::unique_ptr<detail::scheduler> scheduler_;
+    detail::scheduler* scheduler_;
 };
 
 inline runtime& default_runtime() {
@@ -135,10 +89,10 @@ inline const bool default_runtime_installed = [] {
 /// About the thread that calls.
 namespace this_worker {
 
-/// The number of the worker that this thread is, from 0, or -1 on every other thread.
+/// The number of the worker that this thread is, from 0, or -1 on every other thread. Spare workers
+/// (runtime_options::spare_workers) have numbers behind those of the others.
 [[nodiscard]] inline int index() noexcept {
-    const detail::worker* const here = detail::current_worker();
-    return here == nullptr ? -1 : static_cast<int>(here->index());
+    return detail::current_worker_index();
 }
 
 } // namespace this_worker

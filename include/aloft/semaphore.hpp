@@ -16,7 +16,6 @@
 
 #include <coroutine>
 #include <cstddef>
-#include <mutex>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -74,7 +73,7 @@ public:
 
     /// Takes a permit if there is one.
     [[nodiscard]] bool try_acquire() noexcept {
-        const std::scoped_lock lock(lock_);
+        const detail::spin_guard guard(lock_);
         if (permits_ == 0) {
             return false;
         }
@@ -86,7 +85,7 @@ public:
     void release(std::size_t permits = 1) noexcept {
         detail::work_list woken;
         {
-            const std::scoped_lock lock(lock_);
+            const detail::spin_guard guard(lock_);
             for (; permits > 0 && !waiters_.empty(); --permits) {
                 woken.push(*waiters_.pop());
             }
@@ -100,7 +99,7 @@ public:
 
 private:
     [[nodiscard]] bool wait(waiter& w) noexcept {
-        const std::scoped_lock lock(lock_);
+        const detail::spin_guard guard(lock_);
         if (permits_ > 0) {
             --permits_;
             return false;
@@ -110,7 +109,7 @@ private:
     }
 
     void forget(waiter& w) noexcept {
-        const std::scoped_lock lock(lock_);
+        const detail::spin_guard guard(lock_);
         detail::require(waiters_.remove(w),
                         "a frame was destroyed between getting a permit and being resumed");
     }

@@ -13,7 +13,6 @@
 
 #include <concepts>
 #include <coroutine>
-#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -72,12 +71,12 @@ using callable_result_t = std::invoke_result_t<std::decay_t<F>&>;
 /// The callable moves into the frame and lives as long as the task that it returned.
 template <class F>
 task<task_result_t<callable_result_t<F>>> run_coroutine_function(F function) {
-    co_return co_await std::invoke(function);
+    co_return co_await function();
 }
 
 template <class F>
 task<callable_result_t<F>> run_function(F function) {
-    co_return std::invoke(function);
+    co_return function();
 }
 
 template <class Work>

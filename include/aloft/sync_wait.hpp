@@ -2,9 +2,11 @@
 // sync_wait: blocks a plain thread until a task has ended on the pool.
 // Layer: L1 coro
 //
-// 1. The waiting thread leaves only after it held the mutex and saw `ended`; the ending thread sets
-//    it and notifies while it holds the mutex. So the frame and the waiter, which belong to the
-//    waiting thread, are not touched after it left: no wake-up is lost, and none comes too late.
+// 1. The waiting thread sleeps only while it does not see `ended_`, and the ending thread notifies
+//    behind setting it: no wake-up is lost.
+// 2. The waiter and the frame belong to the waiting thread, which may destroy them as soon as
+//    `ended_` is set. The notification behind it uses the address as a key only, as every
+//    implementation of atomic waiting does; at worst it wakes somebody who looks again.
 #pragma once
 
 #include <aloft/detail/coro/awaitable.hpp>
@@ -13,9 +15,7 @@
 #include <aloft/error.hpp>
 
 #include <concepts>
-#include <condition_variable>
 #include <coroutine>
-#include <mutex>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI {
@@ -26,26 +26,22 @@ public:
     static std::coroutine_handle<> root_done(promise_base& root) noexcept {
         auto& self = *static_cast<sync_waiter*>(root.owner.load(std::memory_order_relaxed));
         executor* const exec = root.env == nullptr ? nullptr : root.env->exec;
-        {
-            const std::scoped_lock lock(self.mutex_);
-            self.ended_ = true;
-            self.changed_.notify_one();
-        } // PUBLISHED
+        // order(sync_wait.ended): release; the task's result becomes visible to the waiting thread
+        self.ended_.store(1, std::memory_order_release); // PUBLISHED
+        self.ended_.notify_one();
         if (exec != nullptr) {
             count_ended(*exec);
         }
         return std::noop_coroutine();
     }
 
-    void wait() {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return ended_; });
+    void wait() const noexcept {
+        // order(sync_wait.ended): acquire; the task's result becomes visible
+        ended_.wait(0, std::memory_order_acquire);
     }
 
 private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool ended_ = false;
+    atomic<int> ended_{0};
 };
 
 template <class T>
@@ -80,7 +76,7 @@ T sync_wait_on(const environment* env, task<T> root) {
 /// Errors: rethrows what the awaitable threw. On a worker it throws std::system_error with
 /// std::errc::resource_deadlock_would_occur instead of a deadlock.
 /// Cancellation: none; it waits for the end.
-/// Cost: a mutex and a condition variable; meant for the edge of a program, not for inside it.
+/// Cost: the thread sleeps and is woken (some microseconds); meant for the edge of a program.
 template <detail::awaitable Awaitable>
 decltype(auto) sync_wait(Awaitable&& awaitable) {
     return detail::sync_wait_on(

@@ -4,8 +4,9 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
-#include <aloft/detail/runtime/start.hpp>
+#include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
+#include <aloft/runtime.hpp>
 
 #include <chrono>
 #include <coroutine>
@@ -43,7 +44,7 @@ public:
     sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
     ~sleep_awaiter() {
         if (sleeping_) [[unlikely]] {
-            require(home != nullptr && home->remove(*this),
+            require(detail::remove(*this),
                     "a frame was destroyed after its sleep had ended and before it was resumed");
         }
     }

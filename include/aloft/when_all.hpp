@@ -11,13 +11,18 @@
 
 #include <array>
 #include <coroutine>
-#include <functional>
-#include <ranges>
+#include <cstddef>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#if __has_include(<bits/refwrap.h>)
+#include <bits/refwrap.h> // std::reference_wrapper alone: <functional> takes long to compile
+#else
+#include <functional>
+#endif
 
 namespace aloft::inline ALOFT_ABI {
 namespace detail {
@@ -88,10 +93,32 @@ private:
     std::tuple<task<T>...> children_;
 };
 
-template <transfer_mode Mode, class T>
+/// What begin() and end() give the elements of.
+template <class R>
+concept range = requires(R& r) {
+    std::begin(r);
+    std::end(r);
+};
+template <class R>
+using range_reference_t = decltype(*std::begin(std::declval<R&>()));
+template <class R>
+using range_value_t = std::remove_cvref_t<range_reference_t<R>>;
+
+template <class A>
+inline constexpr std::size_t array_length = 0;
+template <class T, std::size_t Length>
+inline constexpr std::size_t array_length<std::array<T, Length>> = Length;
+
+/// Children is a std::vector or a std::array of tasks.
+template <transfer_mode Mode, class Children>
 class [[nodiscard]] when_all_range_awaiter {
+    using value_type = typename Children::value_type::value_type;
+    using element = std::conditional_t<std::is_reference_v<value_type>,
+                                       std::reference_wrapper<std::remove_reference_t<value_type>>,
+                                       std::remove_cv_t<value_type>>;
+
 public:
-    explicit when_all_range_awaiter(std::vector<task<T>>&& children) noexcept
+    explicit when_all_range_awaiter(Children&& children) noexcept
         : children_(std::move(children)) {}
 
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
@@ -101,10 +128,11 @@ public:
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         const environment* env = environment_of(parent);
         block_.arm(children_.size(), parent);
-        for (task<T>& child : children_) {
-            adopt(task_access::promise_of(child), &block_, &join_block::child_done<T>, env);
+        for (auto& child : children_) {
+            adopt(task_access::promise_of(child), &block_, &join_block::child_done<value_type>,
+                  env);
         }
-        // The last child has not started yet, so the block and the vector stay until the return.
+        // The last child has not started yet, so the block and the children stay until the return.
         for (std::size_t i = 0; i + 1 < children_.size(); ++i) {
             start_child(env, task_access::promise_of(children_[i]), block_);
         }
@@ -114,13 +142,14 @@ public:
 
     auto await_resume() {
         block_.rethrow_first();
-        if constexpr (!std::is_void_v<T>) {
-            using element = std::conditional_t<std::is_reference_v<T>,
-                                               std::reference_wrapper<std::remove_reference_t<T>>,
-                                               std::remove_cv_t<T>>;
+        if constexpr (std::is_void_v<value_type>) {
+            return;
+        } else if constexpr (array_length<Children> > 0) {
+            return results(std::make_index_sequence<array_length<Children>>());
+        } else {
             std::vector<element> values;
             values.reserve(children_.size());
-            for (task<T>& child : children_) {
+            for (auto& child : children_) {
                 values.push_back(take_result(child));
             }
             return values;
@@ -128,8 +157,13 @@ public:
     }
 
 private:
+    template <std::size_t... I>
+    std::array<element, sizeof...(I)> results(std::index_sequence<I...>) {
+        return {take_result(children_[I])...};
+    }
+
     join_block block_;
-    std::vector<task<T>> children_;
+    Children children_;
 };
 
 } // namespace detail
@@ -156,29 +190,31 @@ template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitable
 }
 
 /// The same for a range, which is consumed: gives a vector in the order of the range (of
-/// std::reference_wrapper for references), or void. An empty range is ready at once.
-template <detail::transfer_mode Mode = detail::transfer_here, std::ranges::input_range Range>
-    requires(!detail::awaitable<Range> && detail::awaitable<std::ranges::range_value_t<Range>>)
+/// std::reference_wrapper for references), or void. An empty range is ready at once. A temporary
+/// std::array of tasks stays one, and gives a std::array: nothing is allocated.
+template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
+    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
 [[nodiscard]] auto when_all(Range&& range) {
-    using element = std::ranges::range_value_t<Range>;
-    using child = decltype(detail::as_task(std::declval<element>()));
-    std::vector<child> children;
-    if constexpr (std::is_same_v<std::remove_cvref_t<Range>, std::vector<child>> &&
-                  !std::is_lvalue_reference_v<Range>) {
-        children = std::move(range);
+    using given = std::remove_cvref_t<Range>;
+    using child = decltype(detail::as_task(std::declval<detail::range_value_t<Range>>()));
+    if constexpr (!std::is_lvalue_reference_v<Range> &&
+                  (std::is_same_v<given, std::vector<child>> ||
+                   std::is_same_v<given, std::array<child, detail::array_length<given>>>)) {
+        return detail::when_all_range_awaiter<Mode, given>(std::move(range));
     } else {
-        if constexpr (std::ranges::sized_range<Range>) {
-            children.reserve(static_cast<std::size_t>(std::ranges::size(range)));
+        std::vector<child> children;
+        if constexpr (requires { std::size(range); }) {
+            children.reserve(static_cast<std::size_t>(std::size(range)));
         }
         for (auto&& each : range) {
-            if constexpr (std::is_reference_v<std::ranges::range_reference_t<Range>>) {
+            if constexpr (std::is_reference_v<detail::range_reference_t<Range>>) {
                 children.push_back(detail::as_task(std::move(each)));
             } else {
                 children.push_back(detail::as_task(std::forward<decltype(each)>(each)));
             }
         }
+        return detail::when_all_range_awaiter<Mode, std::vector<child>>(std::move(children));
     }
-    return detail::when_all_range_awaiter<Mode, typename child::value_type>(std::move(children));
 }
 
 } // namespace aloft::inline ALOFT_ABI

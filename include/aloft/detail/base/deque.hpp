@@ -27,7 +27,6 @@
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/work_node.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -95,7 +94,8 @@ public:
         std::int64_t top = top_.load(std::memory_order_acquire);
         std::int64_t end = top;
         do {
-            end = std::min(bottom, top + static_cast<std::int64_t>(most));
+            end = top + static_cast<std::int64_t>(most);
+            end = end < bottom ? end : bottom;
             if (top >= end) {
                 return;
             }

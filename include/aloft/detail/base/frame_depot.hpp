@@ -21,7 +21,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <new>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -41,7 +40,7 @@ public:
     /// there is none.
     [[nodiscard]] free_frame* take(std::size_t size_class) {
         shelf& s = shelves_[size_class];
-        const std::scoped_lock lock(s.lock);
+        const spin_guard guard(s.lock);
         if (free_frame* const batch = s.batches) {
             s.batches = batch->next_batch;
             --s.count;
@@ -64,7 +63,7 @@ public:
     /// Takes a full batch.
     void put(std::size_t size_class, free_frame* batch) noexcept {
         shelf& s = shelves_[size_class];
-        const std::scoped_lock lock(s.lock);
+        const spin_guard guard(s.lock);
         if (s.count * frame_batch * frame_size(size_class) < kept_bytes) {
             batch->next_batch = s.batches;
             s.batches = batch;
@@ -77,7 +76,7 @@ public:
     /// Takes any number of frames, of a thread that ends.
     void put_back(std::size_t size_class, free_frame* frames) noexcept {
         shelf& s = shelves_[size_class];
-        const std::scoped_lock lock(s.lock);
+        const spin_guard guard(s.lock);
         send_home(s, size_class, frames);
     }
 
@@ -158,7 +157,7 @@ private:
             }
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
-                ::operator delete(&home, slab_bytes - first_frame, std::align_val_t{slab_bytes});
+                ::operator delete(&home, std::align_val_t{slab_bytes});
             }
             frame = next;
         }

@@ -15,7 +15,6 @@
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/work_node.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -70,8 +69,10 @@ public:
             // order(run_queue.head): acquire; our own slots have been read by thieves
             const std::uint64_t room =
                 run_queue_capacity - (my_tail - mine.head_.load(std::memory_order_acquire));
-            const std::uint64_t more =
-                std::min((std::min<std::uint64_t>(tail - head, run_queue_capacity) - 1) / 2, room);
+            // An old head_ makes it look fuller than it can be; then the exchange below fails.
+            const std::uint64_t seen =
+                tail - head < run_queue_capacity ? tail - head : run_queue_capacity;
+            const std::uint64_t more = (seen - 1) / 2 < room ? (seen - 1) / 2 : room;
             for (std::uint64_t i = 0; i < more; ++i) {
                 mine.slot(my_tail + i)
                     .store(slot(head + 1 + i).load(std::memory_order_relaxed),

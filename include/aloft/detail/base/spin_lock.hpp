@@ -2,42 +2,69 @@
 // A lock for critical sections of some tens of nanoseconds that hardly ever meet.
 // Layer: L0 base
 //
-// States: free, held. Whoever turned free into held may turn it back. After a bounded spin a
-// waiter yields its time slice, because on an oversubscribed machine the holder may be preempted.
+// States: free, held, awaited (held, and somebody may sleep). A waiter spins for a bounded time and
+// then sleeps, because on an oversubscribed machine the holder may be preempted, and may even have
+// the lower priority.
+//
+// 1. Whoever turned free into held or awaited holds the lock, and is the one that turns it back.
+// 2. A waiter sleeps only after it turned the state into awaited, and only while it is awaited;
+//    whoever turns awaited into free wakes one. The woken one leaves awaited behind, for the others
+//    that may sleep. So no wake-up is lost.
+// 3. unlock() uses the lock's address behind the release as a key only: the lock may be gone then.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
-
-#include <thread>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
 class spin_lock {
 public:
     [[nodiscard]] bool try_lock() noexcept {
-        // order(spin_lock.held): acquire; what the previous holder wrote becomes visible
-        return !held_.load(std::memory_order_relaxed) &&
-               !held_.exchange(true, std::memory_order_acquire);
+        int expected = free;
+        // order(spin_lock.state): acquire; what the previous holder wrote becomes visible
+        return state_.load(std::memory_order_relaxed) == free &&
+               state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
+                                              std::memory_order_relaxed);
     }
 
     void lock() noexcept {
-        int spins = 0;
-        while (!try_lock()) {
-            if (++spins < 64) {
-                spin_pause();
-            } else {
-                std::this_thread::yield();
+        for (int spins = 0; spins < 64; ++spins) {
+            if (try_lock()) {
+                return;
             }
+            spin_pause();
+        }
+        // order(spin_lock.state): acquire; as above
+        while (state_.exchange(awaited, std::memory_order_acquire) != free) {
+            state_.wait(awaited, std::memory_order_relaxed);
         }
     }
 
     void unlock() noexcept {
-        // order(spin_lock.held): release; the holder's writes become visible to the next one
-        held_.store(false, std::memory_order_release);
+        // order(spin_lock.state): release; the holder's writes become visible to the next one
+        if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
+            state_.notify_one();
+        }
     }
 
 private:
-    atomic<bool> held_{false};
+    static constexpr int free = 0;
+    static constexpr int held = 1;
+    static constexpr int awaited = 2;
+    atomic<int> state_{free};
+};
+
+/// Holds a spin_lock in a scope. (std::scoped_lock would do, but its header costs every user of a
+/// task a tenth of a second.)
+class spin_guard {
+public:
+    explicit spin_guard(spin_lock& lock) noexcept : lock_(lock) { lock_.lock(); }
+    spin_guard(const spin_guard&) = delete;
+    spin_guard& operator=(const spin_guard&) = delete;
+    ~spin_guard() { lock_.unlock(); }
+
+private:
+    spin_lock& lock_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -9,11 +9,10 @@
 #pragma once
 
 #include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/coro/unhandled_sink.hpp>
 
 #include <concepts>
 #include <coroutine>
-#include <exception>
-#include <memory>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -23,14 +22,6 @@ struct blocking_call {
     enum class outcome_kind : unsigned char { run, canceled, no_thread };
     blocking_call* next = nullptr;
     void (*run)(blocking_call&, outcome_kind) noexcept = nullptr;
-};
-
-/// Takes exceptions that nobody will collect; shared by a runtime and its failed tasks, because a
-/// handle may outlive the runtime.
-class unhandled_sink {
-public:
-    virtual ~unhandled_sink() = default;
-    virtual void report(std::exception_ptr error, const char* task_name) noexcept = 0;
 };
 
 class executor {
@@ -55,7 +46,7 @@ public:
     virtual void task_finished_outside() noexcept = 0;
 
     /// Where exceptions go that nobody collects. It outlives the executor.
-    [[nodiscard]] virtual std::shared_ptr<unhandled_sink> sink() const noexcept = 0;
+    [[nodiscard]] virtual sink_pointer sink() const noexcept = 0;
 
 protected:
     ~executor() = default;

@@ -112,7 +112,7 @@ public:
             return;
         }
         failure_record* const record = p.result.failure().record();
-        require(record != nullptr && record->sink != nullptr,
+        require(record != nullptr && record->sink,
                 "nobody collected an exception, and there was no memory to note whose it is");
         if (std::exception_ptr error = p.result.failure().take()) {
             record->sink->report(std::move(error), record->coroutine_name);

@@ -37,10 +37,9 @@ struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
     static constexpr std::uint64_t light = std::uint64_t{1} << 62;
-    static constexpr std::uint64_t switching = std::uint64_t{1} << 63;
 
     [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
-        return (word & ~(light | switching)) >> 32;
+        return (word & ~light) >> 32;
     }
     [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
         return word & (one_searching - 1);

@@ -8,24 +8,20 @@
 // memory for the record, the exception that comes out is std::bad_alloc.
 #pragma once
 
-#include <aloft/config.hpp>
+#include <aloft/detail/coro/unhandled_sink.hpp>
 
-#include <concepts>
 #include <exception>
-#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class unhandled_sink;
-
 /// An exception, and what is needed to report it after the runtime is gone.
 struct failure_record {
     std::exception_ptr error;
     const char* coroutine_name = "";
-    std::shared_ptr<unhandled_sink> sink; // set when a spawned task has ended
+    sink_pointer sink; // set when a spawned task has ended
 };
 
 /// Stands for the record that there was no memory for.
@@ -65,7 +61,7 @@ public:
 private:
     ALOFT_NOINLINE static failure_record* make(std::exception_ptr error,
                                                const char* name) noexcept {
-        auto* const made = new (std::nothrow) failure_record{std::move(error), name, nullptr};
+        auto* const made = new (std::nothrow) failure_record{std::move(error), name, {}};
         return made != nullptr ? made : &lost_failure;
     }
     ALOFT_NOINLINE static void release(failure_record* record) noexcept {
@@ -94,16 +90,16 @@ public:
     void set_value(U&& value) {
         if constexpr (std::is_reference_v<T>) {
             T bound = static_cast<T>(std::forward<U>(value));
-            std::construct_at(&value_, std::addressof(bound));
+            ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(bound));
         } else {
-            std::construct_at(&value_, std::forward<U>(value));
+            ::new (static_cast<void*>(__builtin_addressof(value_))) stored(std::forward<U>(value));
         }
         state_ = state::value;
     }
 
     void set_error(std::exception_ptr error, const char* name = "") noexcept {
         clear(); // a value may be there if the destructor of a local threw behind co_return
-        std::construct_at(&failure_, std::move(error), name);
+        ::new (static_cast<void*>(&failure_)) failure_holder(std::move(error), name);
         state_ = state::error;
     }
 
@@ -127,10 +123,10 @@ public:
 private:
     void clear() noexcept {
         if (state_ == state::error) [[unlikely]] {
-            std::destroy_at(&failure_);
+            failure_.~failure_holder();
         } else if constexpr (!std::is_trivially_destructible_v<stored>) {
             if (state_ == state::value) {
-                std::destroy_at(&value_);
+                value_.~stored();
             }
         }
         state_ = state::pending;

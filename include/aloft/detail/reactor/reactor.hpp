@@ -15,16 +15,12 @@
 #pragma once
 
 #include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/reactor/clock.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
 #include <cstddef>
-#include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-/// Nanoseconds of std::chrono::steady_clock.
-using clock_ns = std::int64_t;
-inline constexpr clock_ns no_deadline = INT64_MAX;
 
 class reactor {
 public:

@@ -23,36 +23,16 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
-#include <aloft/detail/reactor/reactor.hpp>
+#include <aloft/detail/reactor/timer.hpp>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-[[nodiscard]] inline clock_ns now_ns() noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-class timers;
-
-enum class timer_phase : std::uint8_t { idle, armed, fired, refused };
-
-/// `next` and `previous` link the timers of a slot into a ring.
-struct timer : work_node {
-    clock_ns deadline = 0;
-    timer* previous = nullptr;
-    timers* home = nullptr;
-    std::uint16_t slot = 0;
-    timer_phase phase = timer_phase::idle;
-};
 
 class timers {
 public:

@@ -29,14 +29,16 @@
 // 4. A sleeper that was taken out while it was leaving for another reason learns it from
 //    leave_sleep and goes on as the searcher that it has been counted as.
 // 5. Light fences. While everybody has been busy for some time, state_ is exactly `light`, and the
-//    workers' own fences (the pusher's in 1, and that of deque::pop) are skipped. Whoever wants to
-//    search or to sleep first takes the light bit away, passes a heavy fence, and only then looks at
-//    any queue. Let M be the moment at which the heavy fence made a busy worker's thread pass its
-//    full fence. A store of that worker before M is visible to the searcher, as after a full fence;
-//    after a store behind M the worker's load of state_ comes behind M too, finds the light bit
-//    gone, and passes a full fence itself. So for each of its stores the worker is in the position
-//    of one that had passed a full fence. A second searcher that comes while the first one waits
-//    for its heavy fence sees `switching`, and passes one itself.
+//    workers' own fences (the pusher's in 1, and that of deque::pop) are skipped. Whoever begins to
+//    search or to sleep first counts itself in state_, which is then not `light` any more; if the
+//    light bit was there it passes a heavy fence, takes the bit away, and only then looks at any
+//    queue. Let M be the moment at which the heavy fence made a busy worker's thread pass its full
+//    fence. A store of that worker before M is visible to the searcher, as after a full fence; after
+//    a store behind M the worker's load of state_ comes behind M too, finds the searcher counted, and
+//    the worker passes a full fence itself. So for each of its stores the worker is in the position
+//    of one that had passed a full fence. Who counts itself and finds no light bit comes behind
+//    somebody's M, or behind a time without light fences: the same holds for it. The bit is set
+//    again only over a state_ in which nobody is counted.
 //    A heavy fence costs microseconds, on virtual machines more than ten, so the light bit is set
 //    again (by the watcher) only when nobody has searched or slept for a while.
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
@@ -50,7 +52,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -86,11 +87,10 @@ public:
 
     /// False: enough others search.
     [[nodiscard]] bool begin_search() noexcept {
-        leave_light_fences();
         if (searching(state_.load(std::memory_order_relaxed)) >= most_searching_) {
             return false;
         }
-        state_.fetch_add(one_searching, std::memory_order_seq_cst);
+        end_light_fences(state_.fetch_add(one_searching, std::memory_order_seq_cst));
         return true;
     }
 
@@ -101,20 +101,22 @@ public:
 
     /// Afterwards the caller passes a full fence, looks at all queues, and only then parks.
     void sleep(std::size_t worker, bool was_searching) noexcept {
-        leave_light_fences();
-        const std::scoped_lock lock(lock_);
-        sleepers_.push_back(worker);
-        state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
-                         std::memory_order_seq_cst);
+        std::uint64_t before = 0;
+        {
+            const spin_guard guard(lock_);
+            sleepers_.push_back(worker);
+            before = state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
+                                      std::memory_order_seq_cst);
+        }
+        end_light_fences(before);
     }
 
     /// Nobody searches or sleeps: lets the fences be light. To be called when that has been so for a
     /// while, and only where heavy_fence() is more than a full fence.
     void allow_light_fences() noexcept {
         std::uint64_t nobody_idle = 0;
-        // order(idle.light): release; only for the sake of a name: what follows is ordered by 5
         (void)state_.compare_exchange_strong(nobody_idle, idle_word::light,
-                                             std::memory_order_release, std::memory_order_relaxed);
+                                             std::memory_order_relaxed);
     }
 
     /// Changes whenever somebody begins to search or to sleep.
@@ -124,7 +126,7 @@ public:
 
     /// True: the worker is running again. False: somebody woke it, it is searching.
     [[nodiscard]] bool leave_sleep(std::size_t worker) noexcept {
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         const auto at = std::find(sleepers_.begin(), sleepers_.end(), worker);
         if (at == sleepers_.end()) {
             return false;
@@ -140,7 +142,7 @@ public:
         if (!idle_word::calls_for_wake(state_.load(std::memory_order_relaxed))) {
             return nobody;
         }
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         if (sleepers_.empty() || searching(state_.load(std::memory_order_relaxed)) > 0) {
             return nobody;
         }
@@ -149,7 +151,7 @@ public:
 
     /// A sleeper regardless of who searches: for shutdown.
     [[nodiscard]] std::size_t wake_any() noexcept {
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         return sleepers_.empty() ? nobody : take_last();
     }
 
@@ -166,19 +168,12 @@ private:
         return idle_word::sleeping(state);
     }
 
-    void leave_light_fences() noexcept {
+    /// The caller has just counted itself in state_, which was `before`.
+    void end_light_fences(std::uint64_t before) noexcept {
         pauses_.store(pauses_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        // order(idle.light): acquire; see allow_light_fences
-        std::uint64_t seen = state_.load(std::memory_order_acquire);
-        if ((seen & (idle_word::light | idle_word::switching)) == 0) [[likely]] {
-            return;
-        }
-        const bool mine =
-            seen == idle_word::light &&
-            state_.compare_exchange_strong(seen, idle_word::switching, std::memory_order_seq_cst);
-        heavy_fence(); // state_ against what busy workers read and write, see 5
-        if (mine) {
-            state_.fetch_and(~idle_word::switching, std::memory_order_seq_cst);
+        if ((before & idle_word::light) != 0) [[unlikely]] {
+            heavy_fence(); // state_ against what busy workers read and write, see 5
+            state_.fetch_and(~idle_word::light, std::memory_order_seq_cst);
         }
     }
 

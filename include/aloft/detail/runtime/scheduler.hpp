@@ -44,7 +44,7 @@ public:
           threads_wanted_(chosen.reactors.size()),
           make_another_(std::move(chosen.make_another)),
           blocking_(options.blocking_threads()),
-          sink_(std::make_shared<handler_sink>(std::move(handler))),
+          sink_(new handler_sink(std::move(handler))),
           generation_(fork_generation().load(std::memory_order_relaxed)) {
         const std::size_t most = threads_wanted_ + options.spare_workers();
         workers_.reserve(most);
@@ -170,7 +170,7 @@ public:
         }
     }
 
-    [[nodiscard]] std::shared_ptr<unhandled_sink> sink() const noexcept override { return sink_; }
+    [[nodiscard]] sink_pointer sink() const noexcept override { return sink_; }
 
 private:
     /// Brackets what a thread that is no worker does here. It begins while a task still keeps the
@@ -253,7 +253,7 @@ private:
     const environment* root_ = nullptr;
     std::vector<std::unique_ptr<worker>> workers_; // the spares come last
     blocking_pool blocking_;
-    std::shared_ptr<unhandled_sink> sink_;
+    sink_pointer sink_;
     unsigned generation_;
     scheduler* left_before_ = nullptr;
     atomic<std::size_t> visitors_{0};

@@ -10,7 +10,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,15 +20,12 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// Contiguous characters that are not a string: std::vector<char>, std::array<char, N>, a span.
 template <class Range>
-concept character_range =
-    std::ranges::contiguous_range<const Range&> && std::ranges::sized_range<const Range&> &&
-    std::same_as<std::remove_cv_t<std::ranges::range_value_t<const Range&>>, char> &&
-    !std::convertible_to<const Range&, std::string_view>;
+concept character_range = std::convertible_to<const Range&, std::span<const char>> &&
+                          !std::convertible_to<const Range&, std::string_view>;
 
 template <class Range>
 [[nodiscard]] std::span<const std::byte> bytes_of(const Range& characters) noexcept {
-    return std::as_bytes(
-        std::span<const char>(std::ranges::data(characters), std::ranges::size(characters)));
+    return std::as_bytes(std::span<const char>(characters));
 }
 
 /// A transfer's length as the kernel takes it: one operation moves at most this much.

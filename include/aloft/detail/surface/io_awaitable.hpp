@@ -19,9 +19,10 @@
 //    had succeeded, its value is made and destroyed: no descriptor is left open.
 #pragma once
 
-#include <aloft/detail/runtime/start.hpp>
+#include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/result.hpp>
+#include <aloft/runtime.hpp>
 
 #include <cerrno>
 #include <coroutine>
@@ -44,9 +45,7 @@ public:
     io_awaiter& operator=(const io_awaiter&) = delete;
     ~io_awaiter() {
         if (in_flight_) [[unlikely]] {
-            require(operation_.home != nullptr,
-                    "a frame was destroyed before a worker had taken its operation over");
-            operation_.home->abandon(operation_);
+            abandon(operation_);
             give_back();
         }
     }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the public runtime and the operations use of the scheduler; all that every translation unit
+// sees of it if ALOFT_SEPARATE is set. The definitions: entrance_definitions.hpp.
+// Layer: L3 runtime
+//
+// 1. A task's operations go to its own runtime, whose destructor cancels them; also when somebody
+//    else's thread, or another runtime's worker, happens to run the task.
+// 2. Finding the place may throw (the default runtime may have to be made); starting never does.
+#pragma once
+
+#include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/reactor/operation.hpp>
+#include <aloft/detail/reactor/timer.hpp>
+#include <aloft/runtime_options.hpp>
+
+#include <cstddef>
+#include <string>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class scheduler;
+class worker;
+
+/// Makes a scheduler and starts its threads; throws std::system_error. `root` is what its tasks
+/// inherit. `description` gets what is to be said about the backend.
+[[nodiscard]] ALOFT_SEPARABLE scheduler*
+open_scheduler(const runtime_options& options, environment& root, std::string& description);
+/// Stops it and waits for its end; in a child process after fork() it does nothing.
+ALOFT_SEPARABLE void close_scheduler(scheduler* opened) noexcept;
+
+[[nodiscard]] ALOFT_SEPARABLE std::size_t worker_count(const scheduler& of) noexcept;
+[[nodiscard]] ALOFT_SEPARABLE std::size_t blocking_thread_count(const scheduler& of);
+
+/// The number of the worker that this thread is, or -1.
+[[nodiscard]] ALOFT_SEPARABLE int current_worker_index() noexcept;
+
+/// Where operations and timers start: on this worker, or on some worker of the task's runtime.
+class start_place {
+public:
+    ALOFT_SEPARABLE explicit start_place(const environment* env);
+
+    /// From now on `op` belongs to a reactor; its coroutine is resumed on a worker.
+    ALOFT_SEPARABLE void start(operation& op) const noexcept;
+
+    /// False: the runtime is stopping; the timer is marked as refused and its coroutine goes on.
+    [[nodiscard]] ALOFT_SEPARABLE bool start(timer& t) const noexcept;
+
+private:
+    worker* here_;
+    scheduler* elsewhere_ = nullptr;
+};
+
+/// For a frame that is destroyed while `op` is in flight: returns when nobody will touch it.
+ALOFT_SEPARABLE void abandon(operation& op) noexcept;
+
+/// True if an armed timer was taken out; false if it has fired.
+[[nodiscard]] ALOFT_SEPARABLE bool remove(timer& t) noexcept;
+
+/// Whether an operation that can complete at once may do so without the scheduler.
+[[nodiscard]] ALOFT_SEPARABLE bool may_complete_at_once() noexcept;
+
+/// Whether this thread works for a runtime that is being destroyed.
+[[nodiscard]] ALOFT_SEPARABLE bool is_stopping_here() noexcept;
+
+} // namespace aloft::inline ALOFT_ABI::detail
