@@ -12,6 +12,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -31,6 +32,7 @@ public:
     static constexpr std::size_t most_blocking_threads = 32768;
     static constexpr unsigned most_ring_entries = 32768;
     static constexpr std::size_t most_spare_workers = 64;
+    static constexpr std::chrono::nanoseconds most_spin{10'000'000};
 
     /// Workers, 1 to 1024. Default: one per hardware thread.
     runtime_options& threads(std::size_t count) noexcept {
@@ -72,6 +74,23 @@ public:
         return *this;
     }
 
+    /// For how long a worker that has run out of work looks on before it parks, at most; 0 to 10 ms.
+    /// What arrives meanwhile is taken up without the microseconds that waking a thread costs. It
+    /// adapts: the time halves when it was in vain, down to a sixteenth, and doubles when it was
+    /// not. It costs processor time that others may need, so the default is 0: no spinning.
+    runtime_options& spin(std::chrono::nanoseconds duration) noexcept {
+        spin_ = duration;
+        return *this;
+    }
+
+    /// The processors on which the workers stay, by the system's numbers: worker i on processor
+    /// i modulo their count. Spare workers, the watcher and the blocking pool's threads are left to
+    /// the system. Default: none stays anywhere.
+    runtime_options& affinity(std::vector<unsigned> processors) {
+        affinity_ = std::move(processors);
+        return *this;
+    }
+
     /// Called with an exception that nobody collected and the name of the coroutine that let it
     /// out, on the thread where that was found: on several at once, and after the runtime's end if
     /// a handle outlives it. Default: print both and terminate.
@@ -86,6 +105,8 @@ public:
     [[nodiscard]] std::size_t blocking_threads() const noexcept { return blocking_threads_; }
     [[nodiscard]] std::chrono::nanoseconds hog_after() const noexcept { return hog_after_; }
     [[nodiscard]] std::size_t spare_workers() const noexcept { return spare_workers_; }
+    [[nodiscard]] std::chrono::nanoseconds spin() const noexcept { return spin_; }
+    [[nodiscard]] const std::vector<unsigned>& affinity() const noexcept { return affinity_; }
     [[nodiscard]] const unhandled_handler& on_unhandled() const noexcept { return unhandled_; }
 
 private:
@@ -95,6 +116,8 @@ private:
     std::size_t blocking_threads_ = 512;
     std::chrono::nanoseconds hog_after_{2'000'000};
     std::size_t spare_workers_ = 4;
+    std::chrono::nanoseconds spin_{0};
+    std::vector<unsigned> affinity_;
     unhandled_handler unhandled_;
 };
 

@@ -301,7 +301,7 @@ TEST_CASE("tasks recycle their frames") {
         asked_for = allocations.load() - before;
         co_return sum;
     };
-    aloft::runtime rt(aloft::runtime_options{}.threads(1));
+    aloft::runtime rt(aloft::runtime_options{}.threads(1).spare_workers(0)); // which would allocate
     CHECK(aloft::sync_wait(rt, parent()) == 10'000);
     CHECK(asked_for == 0);
 }

@@ -35,6 +35,7 @@
 #include <utility>
 #include <vector>
 
+#include <sched.h>
 #include <unistd.h>
 
 using aloft::runtime;
@@ -103,12 +104,39 @@ TEST_CASE("an option that is out of range is refused by its name and value") {
         {runtime_options{}.blocking_threads(32'769), "blocking_threads", "32769"},
         {runtime_options{}.ring_entries(0), "ring_entries", "0"},
         {runtime_options{}.ring_entries(32'769), "ring_entries", "32769"},
+        {runtime_options{}.spare_workers(65), "spare_workers", "65"},
+        {runtime_options{}.spin(std::chrono::milliseconds(11)), "spin, in nanoseconds", "11000000"},
     };
     for (const auto& each : wrong) {
         const std::string text = refusal(each.options);
         CAPTURE(text);
         CHECK(contains(text, "runtime_options::" + each.name + ": " + each.value + " "));
     }
+}
+
+TEST_CASE("workers stay on the processors that they are given, and no others") {
+    cpu_set_t allowed;
+    REQUIRE(::sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    std::vector<unsigned> processors;
+    for (unsigned each = 0; each < CPU_SETSIZE; ++each) {
+        if (CPU_ISSET(each, &allowed)) {
+            processors.push_back(each);
+        }
+    }
+    runtime rt(runtime_options{}.threads(3).affinity(processors));
+    auto where = []() -> task<bool> {
+        cpu_set_t mine;
+        if (::sched_getaffinity(0, sizeof mine, &mine) != 0) {
+            co_return false;
+        }
+        co_return CPU_COUNT(&mine) == 1;
+    };
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE(sync_wait(rt, where()));
+    }
+    const std::string text = refusal(runtime_options{}.threads(2).affinity({4'000}));
+    CHECK(contains(text, "runtime_options::affinity"));
+    CHECK(contains(text, "processor 4000"));
 }
 
 TEST_CASE("a backend that this build does not have is refused by its name") {

@@ -161,7 +161,9 @@ public:
         if (ring_.unsubmitted() > 0) {
             ring_.enter_as_guest();
         }
-        while (operation* const op = can_cancel_now_ ? cancels_.take_to_send() : nullptr) {
+        while (operation* const op = can_cancel_now_.load(std::memory_order_relaxed)
+                                         ? cancels_.take_to_send()
+                                         : nullptr) {
             const bool offered = ring_.cancel_now(address_of(*op) | tag_own);
             while (!reap_lock_.try_lock()) {
                 wake(); // the owner is back, and parks with the lock
@@ -176,7 +178,7 @@ public:
                 }
             }
             if (!offered) {
-                can_cancel_now_ = false; // the owner will do it
+                can_cancel_now_.store(false, std::memory_order_relaxed); // the owner will do it
                 (void)cancels_.add(*op);
             }
         }

@@ -6,6 +6,7 @@
 #include <aloft/detail/base/atomic.hpp>
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <cstddef>
@@ -34,6 +35,17 @@ inline void block_broken_pipe_signal() noexcept {
 inline void prepare_thread(const char* name) noexcept {
     block_broken_pipe_signal();
     (void)pthread_setname_np(pthread_self(), name);
+}
+
+/// False: the system does not allow it, or has no such processor.
+[[nodiscard]] inline bool keep_thread_on(pthread_t thread, unsigned processor) noexcept {
+    if (processor >= CPU_SETSIZE) {
+        return false;
+    }
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(processor, &only);
+    return pthread_setaffinity_np(thread, sizeof only, &only) == 0;
 }
 
 inline void prepare_worker_thread(std::size_t index) noexcept {

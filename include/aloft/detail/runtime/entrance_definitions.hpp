@@ -55,6 +55,8 @@ ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, enviro
                  runtime_options::most_blocking_threads);
     check_option("ring_entries", options.ring_entries(), runtime_options::most_ring_entries);
     check_option("spare_workers", options.spare_workers(), runtime_options::most_spare_workers, 0);
+    check_option("spin, in nanoseconds", static_cast<std::size_t>(options.spin().count()),
+                 static_cast<std::size_t>(runtime_options::most_spin.count()), 0);
     const std::size_t workers =
         options.threads().value_or(std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
     choose_process_fence();

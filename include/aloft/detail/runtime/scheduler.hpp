@@ -40,15 +40,17 @@ public:
     using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
 
     scheduler(chosen_reactors chosen, const runtime_options& options, unhandled_handler handler)
-        : shared_(chosen.reactors.size(), options.spare_workers(), *this),
+        : shared_(chosen.reactors.size(), options.spare_workers(), *this, options.spin().count()),
           threads_wanted_(chosen.reactors.size()),
           make_another_(std::move(chosen.make_another)),
           blocking_(options.blocking_threads()),
           sink_(new handler_sink(std::move(handler))),
+          affinity_(options.affinity()),
           generation_(fork_generation().load(std::memory_order_relaxed)) {
         const std::size_t most = threads_wanted_ + options.spare_workers();
         workers_.reserve(most);
-        threads_.reserve(most);
+        threads_.reserve(threads_wanted_);
+        spare_threads_.reserve(options.spare_workers());
         for (std::unique_ptr<reactor>& each : chosen.reactors) {
             add_worker(std::move(each), false);
         }
@@ -65,9 +67,16 @@ public:
         try {
             root_ = &root;
             for (const std::unique_ptr<worker>& each : workers_) {
-                start_thread(*each);
+                start_thread(threads_, *each);
+                pin(each->index());
             }
             watcher_->start();
+        } catch (const pin_refused& refused) {
+            stop();
+            throw_error(
+                std::make_error_code(std::errc::invalid_argument),
+                "runtime_options::affinity: no thread of this process may run on processor " +
+                    std::to_string(refused.processor));
         } catch (const std::system_error& error) {
             const std::size_t started = threads_.size();
             stop();
@@ -89,12 +98,12 @@ public:
         worker::wake_everybody(shared_);
         // The spares' threads are the watcher's to start until it has ended; all workers leave when
         // every task has ended.
-        for (std::size_t i = 0; i < std::min(threads_wanted_, threads_.size()); ++i) {
-            threads_[i].join();
+        for (std::thread& each : threads_) {
+            each.join();
         }
         watcher_->stop();
-        for (std::size_t i = threads_wanted_; i < threads_.size(); ++i) {
-            threads_[i].join();
+        for (std::thread& each : spare_threads_) {
+            each.join();
         }
         threads_.clear();
         blocking_.stop();
@@ -214,8 +223,8 @@ private:
         return *workers_.back();
     }
 
-    void start_thread(worker& w) {
-        threads_.emplace_back([this, &w] {
+    void start_thread(std::vector<std::thread>& among, worker& w) {
+        among.emplace_back([this, &w] {
             prepare_worker_thread(w.index());
             set_current_worker(&w);
             set_current_environment(root_);
@@ -225,13 +234,27 @@ private:
         });
     }
 
+    struct pin_refused {
+        unsigned processor;
+    };
+
+    void pin(std::size_t index) {
+        if (affinity_.empty()) {
+            return;
+        }
+        const unsigned processor = affinity_[index % affinity_.size()];
+        if (!keep_thread_on(threads_.back().native_handle(), processor)) {
+            throw pin_refused{processor};
+        }
+    }
+
     /// On the watcher's thread. What cannot be had now may be had later.
     [[nodiscard]] worker* start_spare() noexcept {
         try {
-            if (threads_.size() == workers_.size()) { // else a thread was missing the last time
+            if (threads_wanted_ + spare_threads_.size() == workers_.size()) {
                 add_worker(make_another_(), true);
-            }
-            start_thread(*workers_.back());
+            } // else a thread was missing the last time
+            start_thread(spare_threads_, *workers_.back());
             return workers_.back().get();
         } catch (const std::exception&) {
             return nullptr;
@@ -254,10 +277,12 @@ private:
     std::vector<std::unique_ptr<worker>> workers_; // the spares come last
     blocking_pool blocking_;
     sink_pointer sink_;
+    std::vector<unsigned> affinity_;
     unsigned generation_;
     scheduler* left_before_ = nullptr;
     atomic<std::size_t> visitors_{0};
-    std::vector<std::thread> threads_; // one per worker
+    std::vector<std::thread> threads_;       // one per worker that is no spare
+    std::vector<std::thread> spare_threads_; // the watcher's, until it has ended
     std::unique_ptr<watcher> watcher_;
 };
 

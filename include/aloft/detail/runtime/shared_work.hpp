@@ -62,10 +62,12 @@ private:
 };
 
 struct shared_work {
-    shared_work(std::size_t worker_count, std::size_t most_spares, executor& owner)
+    shared_work(std::size_t worker_count, std::size_t most_spares, executor& owner,
+                clock_ns longest_spin = 0)
         : idle(worker_count, worker_count + most_spares),
           exec(&owner),
-          workers(worker_count + most_spares) {}
+          workers(worker_count + most_spares),
+          spin_for(longest_spin) {}
 
     inject_queue inject;
     foreign_requests foreign;
@@ -76,7 +78,8 @@ struct shared_work {
     atomic<bool> terminated{false};
     atomic<bool> hogging{false};
     watch_signal watch;
-    worker_set workers; // owned by the scheduler
+    worker_set workers;      // owned by the scheduler
+    const clock_ns spin_for; // runtime_options::spin
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -15,7 +15,8 @@
 //    puts itself behind the rest and suspends at once: its worker looks itself.
 // 3. A worker leaves only when the runtime has terminated and nothing of its own is in flight, so
 //    its thread outlives the operations that it submitted.
-// 4. activity_ changes whenever the worker comes to look for work, and is odd while it is parked.
+// 4. activity_ changes whenever the worker comes to look for work, and is odd before its thread runs
+//    and while it is parked.
 //
 // A spare worker is dormant until the watcher activates it; then it takes part like any other, until
 // hogs are over: it then gives away what it holds and is dormant again. Dormant, it is parked in its
@@ -47,6 +48,7 @@ public:
           index_(index),
           spare_(spare),
           random_(0x9E3779B97F4A7C15u * (index + 1)),
+          spin_budget_(shared.spin_for),
           reactor_(std::move(backend)) {}
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
@@ -200,6 +202,9 @@ private:
                 }
                 return node;
             }
+            if (shared_.spin_for > 0 && spin()) {
+                continue;
+            }
             if (!sleep()) {
                 return nullptr;
             }
@@ -346,6 +351,9 @@ private:
 
     void stop_searching() noexcept;
 
+    /// Looks on for a while. True: something has come.
+    [[nodiscard]] bool spin() noexcept;
+
     /// False: the runtime has terminated.
     [[nodiscard]] bool sleep() noexcept;
     void park(work_list& finished, clock_ns deadline) noexcept;
@@ -388,12 +396,13 @@ private:
     std::size_t index_;
     const bool spare_;
     atomic<bool> active_{false};
-    atomic<std::uint64_t> activity_{0};
+    atomic<std::uint64_t> activity_{1};
     std::uint64_t rounds_ = 0;
     std::uint64_t random_;
     std::uint64_t tick_ = 0;
     int budget_ = 0;
     bool searching_ = false;
+    clock_ns spin_budget_;
     clock_ns refuse_next_ = 0;
     std::uint64_t next_look_ = 0;
     std::uint64_t look_interval_ = 16;

@@ -71,6 +71,24 @@ inline void worker::stop_searching() noexcept {
     }
 }
 
+inline bool worker::spin() noexcept {
+    bool found = look_after_io(); // hands over what was submitted: its answer is what we wait for
+    const clock_ns begin = now_ns();
+    clock_ns now = begin;
+    while (!found && now - begin < spin_budget_ &&
+           !shared_.stopping.load(std::memory_order_relaxed)) {
+        activity_.store(++rounds_ * 2, std::memory_order_relaxed);
+        for (int i = 0; i < 16; ++i) {
+            spin_pause();
+        }
+        now = now_ns();
+        found = collect_io() || work_visible(shared_);
+    }
+    spin_budget_ = found ? std::min(spin_budget_ * 2, shared_.spin_for)
+                         : std::max(spin_budget_ / 2, shared_.spin_for / 16);
+    return found;
+}
+
 inline bool worker::sleep() noexcept {
     const bool stopping = shared_.stopping.load(std::memory_order_seq_cst);
     if (stopping) {

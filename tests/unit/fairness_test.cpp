@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Nothing that is always there starves anything else: a task that yields for ever, a socket that
+// always has data, a tree of tasks that always forks, timers, and tasks posted from outside.
+#include <aloft/runtime.hpp>
+#include <aloft/spawn.hpp>
+#include <aloft/sync_wait.hpp>
+#include <aloft/task.hpp>
+#include <aloft/tcp.hpp>
+#include <aloft/timer.hpp>
+#include <aloft/when_all.hpp>
+#include <aloft/yield.hpp>
+
+#include <support/descriptors.hpp>
+#include <support/hang_guard.hpp>
+#include <support/wait_until.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace test_support;
+using aloft::runtime;
+using aloft::runtime_options;
+using aloft::spawn;
+using aloft::sync_wait;
+using aloft::task;
+
+namespace {
+
+/// What each kind of work has done so far.
+struct progress {
+    std::atomic<std::uint64_t> yields{0};
+    std::atomic<std::uint64_t> received{0};
+    std::atomic<std::uint64_t> trees{0};
+    std::atomic<std::uint64_t> ticks{0};
+    std::atomic<bool> over{false};
+};
+
+task<> yield_for_ever(progress& seen) {
+    while (!seen.over.load(std::memory_order_relaxed)) {
+        co_await aloft::yield();
+        seen.yields.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+task<> fork(int depth) {
+    if (depth > 0) {
+        co_await aloft::when_all(fork(depth - 1), fork(depth - 1));
+    }
+}
+
+task<> fork_for_ever(progress& seen) {
+    while (!seen.over.load(std::memory_order_relaxed)) {
+        co_await fork(10);
+        seen.trees.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+task<> tick_for_ever(progress& seen) {
+    while (!seen.over.load(std::memory_order_relaxed)) {
+        co_await aloft::sleep_for(100us);
+        seen.ticks.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+/// Its peer writes without end, so there is always something to receive.
+task<> receive_for_ever(aloft::tcp_stream& from, progress& seen) {
+    std::array<std::byte, 64> some;
+    while (co_await from.read_some(some) > 0) {
+        seen.received.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+task<> send_for_ever(aloft::tcp_stream& to, progress& seen) {
+    const std::vector<std::byte> much(64 * 1024);
+    while (!seen.over.load(std::memory_order_relaxed)) {
+        (void)co_await to.write_all(much);
+    }
+    to.shutdown(aloft::shutdown_how::write);
+}
+
+} // namespace
+
+TEST_CASE("a yielder, a busy socket, a forking tree, timers and posts do not starve each other") {
+    const no_leaked_descriptors descriptors;
+    const std::size_t workers = GENERATE(1u, 2u, 4u);
+    CAPTURE(workers);
+    // Without spare workers: the workers themselves have to be fair.
+    runtime rt(runtime_options{}.threads(workers).spare_workers(0));
+    progress seen;
+    auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
+    auto connect = [&]() -> task<aloft::tcp_stream> {
+        co_return co_await aloft::tcp_stream::connect(listener.local_endpoint());
+    };
+    auto connecting = spawn(rt, connect());
+    aloft::tcp_stream served = sync_wait(rt, listener.accept());
+    aloft::tcp_stream sending = sync_wait(rt, connecting);
+
+    std::vector<aloft::join_handle<>> handles;
+    handles.push_back(spawn(rt, yield_for_ever(seen)));
+    handles.push_back(spawn(rt, fork_for_ever(seen)));
+    handles.push_back(spawn(rt, tick_for_ever(seen)));
+    handles.push_back(spawn(rt, receive_for_ever(served, seen)));
+    handles.push_back(spawn(rt, send_for_ever(sending, seen)));
+    // Each of them gets on, again and again, while all the others do; and so does what is posted.
+    for (int round = 0; round < 20; ++round) {
+        const std::uint64_t yields = seen.yields.load();
+        const std::uint64_t received = seen.received.load();
+        const std::uint64_t trees = seen.trees.load();
+        const std::uint64_t ticks = seen.ticks.load();
+        CHECK(sync_wait(rt, spawn(rt, [] { return 1; })) == 1);
+        wait_until([&] {
+            return seen.yields.load() > yields + 10 && seen.received.load() > received + 10 &&
+                   seen.trees.load() > trees && seen.ticks.load() > ticks + 1;
+        });
+    }
+    seen.over.store(true);
+    for (auto& each : handles) {
+        sync_wait(rt, each);
+    }
+    CHECK(seen.trees.load() > 0);
+}
