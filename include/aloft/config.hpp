@@ -10,8 +10,8 @@
 //    no type's layout depends on it, and the functions that do are never shared between them.
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
 //    suspension when await_suspend is inlined, so there it stays out of line.
-// 3. ALOFT_SMALL_QUEUES: tests build with queues of a few entries, to reach the overflow paths. It
-//    changes layouts and therefore the inline namespace, as ALOFT_MODEL does
+// 3. ALOFT_SMALL_QUEUES: tests build with queues of four (1) or two entries (2), to reach the
+//    overflow paths. It changes layouts and therefore the inline namespace, as ALOFT_MODEL does
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
 // 4. ALOFT_SEPARATE: 1 leaves the scheduler and its backend out of every translation unit but the
 //    one that includes separate.hpp, for programs that compile faster. Nothing else depends on it.

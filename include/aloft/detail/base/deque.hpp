@@ -2,8 +2,8 @@
 // A worker's stack of forked work: the owner pushes and pops at the bottom, thieves take the top.
 // Layer: L0 base
 //
-// Chase and Lev's deque with a fixed capacity. The items are [top_, bottom_), indexes count up for ever. What does not fit is the caller's business, so
-// pushing never allocates.
+// Chase and Lev's deque with a fixed capacity. The items are [top_, bottom_), indexes count up for
+// ever. What does not fit is the caller's business, so pushing never allocates.
 //
 // 1. bottom_ is written by the owner only. top_ only grows, by compare-exchange.
 // 2. push: the slot is written before bottom_ is released, so a thief that acquires bottom_ reads
@@ -33,7 +33,7 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline constexpr std::size_t deque_capacity = ALOFT_SMALL_QUEUES ? 4 : 1024;
+inline constexpr std::size_t deque_capacity = ALOFT_SMALL_QUEUES ? 8u >> ALOFT_SMALL_QUEUES : 1024;
 
 class deque {
 public:

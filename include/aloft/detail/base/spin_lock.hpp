@@ -17,6 +17,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+inline constexpr int lock_spins = ALOFT_SMALL_QUEUES ? 1 : 64;
+
 class spin_lock {
 public:
     [[nodiscard]] bool try_lock() noexcept {
@@ -28,7 +30,7 @@ public:
     }
 
     void lock() noexcept {
-        for (int spins = 0; spins < 64; ++spins) {
+        for (int spins = 0; spins < lock_spins; ++spins) {
             if (try_lock()) {
                 return;
             }

@@ -23,15 +23,13 @@
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
-#include <mutex>
-
 namespace aloft::inline ALOFT_ABI::detail {
 
 class cancel_list {
 public:
     /// Any thread. True: it was listed just now, and somebody has to be told.
     [[nodiscard]] bool add(operation& op) noexcept {
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         operation_phase expected = operation_phase::in_flight;
         if (!op.phase.compare_exchange_strong(expected, operation_phase::cancel_listed,
                                               std::memory_order_relaxed)) {
@@ -50,7 +48,7 @@ public:
     /// Calls send(op) for each one listed, until it returns false.
     template <class Send>
     void send_all(Send&& send) noexcept {
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         while (operation* const op = first_.load(std::memory_order_relaxed)) {
             operation* const next = op->next_cancel; // the operation may go once it is sent
             op->phase.store(operation_phase::cancel_sent, std::memory_order_relaxed);
@@ -89,7 +87,7 @@ public:
                                              std::memory_order_seq_cst)) [[likely]] {
             return true;
         }
-        const std::scoped_lock lock(lock_);
+        const spin_guard guard(lock_);
         if (op.phase.load(std::memory_order_relaxed) == operation_phase::cancel_sent) {
             return false;
         }

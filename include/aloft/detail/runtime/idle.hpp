@@ -158,7 +158,7 @@ public:
     /// The word that pushers read; see local_worker.hpp.
     [[nodiscard]] const atomic<std::uint64_t>& state() const noexcept { return state_; }
 
-private:
+protected: // so that a test can look at who sleeps
     static constexpr std::uint64_t one_sleeping = idle_word::one_sleeping;
     static constexpr std::uint64_t one_searching = idle_word::one_searching;
     static constexpr std::uint64_t searching(std::uint64_t state) noexcept {

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// The queues under their owner and thieves: every item is taken exactly once.
+#pragma once
+
+#include <aloft/detail/base/deque.hpp>
+#include <aloft/detail/base/run_queue.hpp>
+#include <aloft/detail/base/work_node.hpp>
+
+#include "explorer.hpp"
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+namespace model {
+
+using aloft::detail::work_node;
+
+/// Some items, and how often each was taken.
+class items {
+public:
+    static constexpr std::size_t most = 8;
+
+    work_node& make() {
+        check(made_ < most, "the program makes too many items");
+        return nodes_[made_++];
+    }
+    void take(const work_node* node) {
+        if (node != nullptr) {
+            const auto index = static_cast<std::size_t>(node - nodes_.data());
+            check(++taken_[index] == 1, "an item was taken twice");
+        }
+    }
+    void all_taken() const {
+        for (std::size_t i = 0; i < made_; ++i) {
+            check(taken_[i] == 1, "an item was lost");
+        }
+    }
+    [[nodiscard]] word state() const {
+        word hash = made_;
+        for (const int taken : taken_) {
+            hash = mix(hash, static_cast<word>(taken));
+        }
+        return hash;
+    }
+    [[nodiscard]] bool are_all_taken() const {
+        std::size_t sum = 0;
+        for (std::size_t i = 0; i < made_; ++i) {
+            sum += taken_[i] == 1 ? 1u : 0u;
+        }
+        return sum == made_;
+    }
+
+private:
+    std::array<work_node, most> nodes_{};
+    std::array<int, most> taken_{};
+    std::size_t made_ = 0;
+};
+
+/// Pushes and pops of the owner, and steals of Thieves others, with the last item again and again.
+template <std::size_t Thieves>
+class deque_program {
+public:
+    std::vector<std::function<void()>> threads() {
+        std::vector<std::function<void()>> all;
+        all.emplace_back([this] {
+            push();
+            push();
+            items_.take(deque_.pop());
+            items_.take(deque_.pop());
+            push();
+            items_.take(deque_.pop());
+        });
+        for (std::size_t i = 0; i < Thieves; ++i) {
+            all.emplace_back([this] {
+                items_.take(deque_.steal());
+                if constexpr (Thieves == 1) {
+                    items_.take(deque_.steal());
+                }
+            });
+        }
+        return all;
+    }
+    void finished() {
+        while (work_node* const left = deque_.pop()) {
+            items_.take(left);
+        }
+        items_.all_taken();
+    }
+    [[nodiscard]] bool may_rest() const { return false; }
+    [[nodiscard]] word plain_state() const { return items_.state(); }
+
+private:
+    void push() { check(deque_.push(items_.make()), "there was room"); }
+
+    aloft::detail::deque deque_;
+    items items_;
+};
+
+/// The owner fills the deque, comes round, and takes the oldest items, while a thief steals.
+class deque_round_program {
+public:
+    std::vector<std::function<void()>> threads() {
+        return {[this] {
+                    for (std::size_t i = 0; i < aloft::detail::deque_capacity + 2; ++i) {
+                        work_node& next = items_.make();
+                        if (!deque_.push(next)) {
+                            aloft::detail::work_list oldest;
+                            deque_.take_oldest(oldest, 2);
+                            while (const work_node* const each = oldest.pop()) {
+                                items_.take(each);
+                            }
+                            check(deque_.push(next), "there is room again");
+                        }
+                    }
+                    items_.take(deque_.pop());
+                },
+                [this] {
+                    items_.take(deque_.steal());
+                    items_.take(deque_.steal());
+                }};
+    }
+    void finished() {
+        while (work_node* const left = deque_.pop()) {
+            items_.take(left);
+        }
+        items_.all_taken();
+    }
+    [[nodiscard]] bool may_rest() const { return false; }
+    [[nodiscard]] word plain_state() const { return items_.state(); }
+
+private:
+    aloft::detail::deque deque_;
+    items items_;
+};
+
+class run_queue_program {
+public:
+    std::vector<std::function<void()>> threads() {
+        return {[this] {
+                    for (std::size_t i = 0; i < aloft::detail::run_queue_capacity; ++i) {
+                        check(queue_.push(items_.make()), "there was room");
+                    }
+                    items_.take(queue_.pop());
+                    work_node& last = items_.make();
+                    if (!queue_.push(last)) {
+                        items_.take(&last);
+                    }
+                    items_.take(queue_.pop());
+                },
+                [this] { steal_into(first_thief_); }, [this] { steal_into(second_thief_); }};
+    }
+    void finished() {
+        for (aloft::detail::run_queue* each : {&queue_, &first_thief_, &second_thief_}) {
+            while (work_node* const left = each->pop()) {
+                items_.take(left);
+            }
+        }
+        items_.all_taken();
+    }
+    [[nodiscard]] bool may_rest() const { return false; }
+    [[nodiscard]] word plain_state() const { return items_.state(); }
+
+private:
+    void steal_into(aloft::detail::run_queue& mine) {
+        items_.take(queue_.steal_half(mine));
+        items_.take(mine.pop());
+    }
+
+    aloft::detail::run_queue queue_;
+    aloft::detail::run_queue first_thief_;
+    aloft::detail::run_queue second_thief_;
+    items items_;
+};
+
+} // namespace model
