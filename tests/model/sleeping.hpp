@@ -23,7 +23,9 @@
 namespace model {
 
 struct sleep_rules {
+    bool searches = true;          // false: as if enough others searched
     bool looks_again = true;       // after it has said that it sleeps
+    bool counts_again = true;      // as a searcher, if it sees work then
     bool hands_on = true;          // the last searcher that finds something wakes another
     bool learns_of_wake_up = true; // from leave_sleep
 };
@@ -56,10 +58,31 @@ public:
         workers_[index]->published();
     }
 
-    /// What a thread outside does with it.
+    /// What a thread outside does with two of them.
     void inject() {
-        inject_.push(items_.make());
+        aloft::detail::work_list both;
+        both.push(items_.make());
+        both.push(items_.make());
+        inject_.push_all(std::move(both));
         notify();
+    }
+
+    void pop(std::size_t index) { items_.take(workers_[index]->pop_fork()); }
+
+    /// A searcher that takes two items from the same victim.
+    void rob(std::size_t victim) {
+        if (idle_.begin_search()) {
+            items_.take(workers_[victim]->forks.steal());
+            items_.take(workers_[victim]->forks.steal());
+            (void)idle_.end_search();
+        }
+    }
+
+    void drain(std::size_t index) {
+        while (work_node* const left = workers_[index]->forks.pop()) {
+            items_.take(left);
+        }
+        items_.all_taken();
     }
 
     /// Worker `index` sleeps until it finds something. That is a task which never ends: so whatever is
@@ -88,6 +111,13 @@ public:
         }
     }
 
+    /// Before the threads begin: worker `index` sleeps, and its thread begins with work_when_woken.
+    void put_to_sleep(std::size_t index) { idle_.sleep(index, false); }
+    void work_when_woken(std::size_t index) {
+        park(*workers_[index], index);
+        work(index);
+    }
+
     void allow_light_fences() { idle_.allow_light_fences(); }
 
     [[nodiscard]] bool everything_done() const { return items_.are_all_taken(); }
@@ -114,7 +144,7 @@ private:
     }
 
     work_node* search(worker& me) {
-        if (!me.searching && !idle_.begin_search()) {
+        if (!me.searching && (!rules_.searches || !idle_.begin_search())) {
             return nullptr;
         }
         me.searching = true;
@@ -143,10 +173,21 @@ private:
     void sleep(worker& me, std::size_t index) {
         idle_.sleep(index, std::exchange(me.searching, false));
         aloft::detail::full_fence();
-        if (!rules_.looks_again || !work_visible()) {
-            while (me.woken.exchange(0) == 0) {
-                me.woken.wait(0);
+        if (rules_.looks_again && work_visible()) {
+            if (rules_.counts_again) {
+                idle_.search_again(index);
+                me.searching = true;
+            } else {
+                me.searching = !idle_.leave_sleep(index);
             }
+            return;
+        }
+        park(me, index);
+    }
+
+    void park(worker& me, std::size_t index) {
+        while (me.woken.exchange(0) == 0) {
+            me.woken.wait(0);
         }
         const bool by_itself = idle_.leave_sleep(index);
         me.searching = !by_itself && rules_.learns_of_wake_up;
@@ -193,16 +234,14 @@ private:
     pool<2> pool_{Rules};
 };
 
-/// A thread outside injects while both workers fall asleep.
+/// A thread outside injects while one worker sleeps and the other one falls asleep.
 template <sleep_rules Rules = sleep_rules{}>
 class inject_and_sleep {
 public:
+    inject_and_sleep() { pool_.put_to_sleep(0); }
     std::vector<std::function<void()>> threads() {
-        return {[this] {
-                    pool_.inject();
-                    pool_.inject();
-                },
-                [this] { pool_.work(0); }, [this] { pool_.work(1); }};
+        return {[this] { pool_.inject(); }, [this] { pool_.work_when_woken(0); },
+                [this] { pool_.work(1); }};
     }
     void finished() {}
     [[nodiscard]] bool may_rest() const { return pool_.everything_done(); }
@@ -212,7 +251,31 @@ private:
     pool<2> pool_{Rules};
 };
 
+/// A busy worker forks twice while two others sleep.
+template <sleep_rules Rules = sleep_rules{}>
+class fork_to_sleepers {
+public:
+    fork_to_sleepers() {
+        pool_.put_to_sleep(1);
+        pool_.put_to_sleep(2);
+    }
+    std::vector<std::function<void()>> threads() {
+        return {[this] {
+                    pool_.fork(0);
+                    pool_.fork(0);
+                },
+                [this] { pool_.work_when_woken(1); }, [this] { pool_.work_when_woken(2); }};
+    }
+    void finished() {}
+    [[nodiscard]] bool may_rest() const { return pool_.everything_done(); }
+    [[nodiscard]] word plain_state() const { return pool_.plain_state(); }
+
+private:
+    pool<3> pool_{Rules};
+};
+
 /// The same as fork_and_sleep, with a watcher that lets the fences be light at any moment.
+template <sleep_rules Rules = sleep_rules{}>
 class fork_with_light_fences {
 public:
     std::vector<std::function<void()>> threads() {
@@ -224,7 +287,7 @@ public:
     [[nodiscard]] word plain_state() const { return pool_.plain_state(); }
 
 private:
-    pool<2> pool_{sleep_rules{}};
+    pool<2> pool_{Rules};
 };
 
 /// The owner pops with light fences while a thief comes.
@@ -233,12 +296,13 @@ public:
     std::vector<std::function<void()>> threads() {
         return {[this] {
                     pool_.fork(0);
-                    pool_.work(0);
+                    pool_.fork(0);
+                    pool_.pop(0);
                 },
-                [this] { pool_.work(1); }, [this] { pool_.allow_light_fences(); }};
+                [this] { pool_.rob(0); }, [this] { pool_.allow_light_fences(); }};
     }
-    void finished() {}
-    [[nodiscard]] bool may_rest() const { return pool_.everything_done(); }
+    void finished() { pool_.drain(0); }
+    [[nodiscard]] bool may_rest() const { return false; }
     [[nodiscard]] word plain_state() const { return pool_.plain_state(); }
 
 private:

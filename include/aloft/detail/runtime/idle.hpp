@@ -10,6 +10,7 @@
 //   searching --end_search---->  running        found something
 //   running, searching --sleep--> sleeping
 //   sleeping  --wake_one------>  searching      by another thread, which then wakes its reactor
+//   sleeping  --search_again-->  searching      by itself, because it saw work
 //   sleeping  --leave_sleep--->  running        by itself, if nobody woke it meanwhile
 //
 // Invariant: when work is visible in a queue, then some worker is running, or searching, or about
@@ -19,7 +20,8 @@
 // 1. Pusher against sleeper. The pusher makes the work visible, passes a fence, reads state_. The
 //    sleeper writes state_ (sleep), passes a fence, reads all the queues. If the pusher does not
 //    see the sleeper, its read came before the sleeper's write, so the sleeper's reads come after
-//    the push: it sees the work, and leaves its sleep.
+//    the push: it sees the work, and searches again. It counts as a searcher then, because the
+//    pusher, or another one before, may have relied on it, and it takes only part of the work.
 // 2. Pusher sees a searcher and wakes nobody. That searcher either finds work, and then end_search
 //    tells it whether it was the last one: the last one wakes another worker, which searches all
 //    queues; or it goes to sleep, and sleep reads all the queues after its fence, as in 1.
@@ -134,6 +136,16 @@ public:
         sleepers_.erase(at);
         state_.fetch_sub(one_sleeping, std::memory_order_seq_cst);
         return true;
+    }
+
+    /// For one that is listed as a sleeper and has not parked: it is searching.
+    void search_again(std::size_t worker) noexcept {
+        const spin_guard guard(lock_);
+        const auto at = std::find(sleepers_.begin(), sleepers_.end(), worker);
+        if (at != sleepers_.end()) { // else somebody woke it, and counted it
+            sleepers_.erase(at);
+            state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
+        }
     }
 
     /// To be called after work was made visible: the worker whose reactor must be woken, or nobody.

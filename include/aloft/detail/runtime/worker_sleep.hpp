@@ -110,7 +110,8 @@ inline bool worker::sleep() noexcept {
     if (not_refused_yet || work_visible(shared_) ||
         stopping != shared_.stopping.load(std::memory_order_seq_cst) ||
         done != shared_.terminated.load(std::memory_order_seq_cst)) {
-        searching_ = !shared_.idle.leave_sleep(index_);
+        shared_.idle.search_again(index_);
+        searching_ = true;
         return true;
     }
     // What is asked to end is asked again while the runtime stops: cancelling is best effort.
