@@ -8,6 +8,7 @@
 
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/join_block.hpp>
+#include <aloft/detail/coro/temporary_closure.hpp>
 
 #include <array>
 #include <coroutine>
@@ -191,7 +192,8 @@ template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitable
 
 /// The same for a range, which is consumed: gives a vector in the order of the range (of
 /// std::reference_wrapper for references), or void. An empty range is ready at once. A temporary
-/// std::array of tasks stays one, and gives a std::array: nothing is allocated.
+/// std::array of tasks stays one, and gives a std::array: nothing is allocated. With g++ 12, name the
+/// awaitable made from a std::array: `auto all = when_all(std::array{f(), g()}); co_await all;`
 template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
     requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
 [[nodiscard]] auto when_all(Range&& range) {
@@ -200,7 +202,8 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
     if constexpr (!std::is_lvalue_reference_v<Range> &&
                   (std::is_same_v<given, std::vector<child>> ||
                    std::is_same_v<given, std::array<child, detail::array_length<given>>>)) {
-        return detail::when_all_range_awaiter<Mode, given>(std::move(range));
+        return detail::guard_temporary<detail::is_endangered_temporary<Range>>(
+            detail::when_all_range_awaiter<Mode, given>(std::move(range)));
     } else {
         std::vector<child> children;
         if constexpr (requires { std::size(range); }) {
@@ -213,7 +216,8 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
                 children.push_back(detail::as_task(std::forward<decltype(each)>(each)));
             }
         }
-        return detail::when_all_range_awaiter<Mode, std::vector<child>>(std::move(children));
+        return detail::guard_temporary<detail::is_endangered_temporary<Range>>(
+            detail::when_all_range_awaiter<Mode, std::vector<child>>(std::move(children)));
     }
 }
 

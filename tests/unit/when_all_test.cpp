@@ -14,6 +14,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -188,6 +189,25 @@ TEST_CASE("when_all of a range gives a vector in the order of the range") {
     std::vector<int> expected(1000);
     std::iota(expected.begin(), expected.end(), 0);
     CHECK(sync_wait(parent()) == expected);
+}
+
+TEST_CASE("when_all of an array of tasks gives an array") {
+    auto twice = [](int value) -> task<int> { co_return 2 * value; };
+    std::atomic<int> ran{0};
+    auto counts = [&]() -> task<> {
+        ran.fetch_add(1);
+        co_return;
+    };
+    auto parent = [&]() -> task<int> {
+        auto children = aloft::when_all(std::array{twice(1), twice(2), twice(3)});
+        const std::array<int, 3> results = co_await children;
+        auto nothing = aloft::when_all(std::array{counts(), counts()});
+        co_await nothing;
+        co_return results[0] + 10 * results[1] + 100 * results[2];
+    };
+    aloft::runtime rt(aloft::runtime_options{}.threads(2));
+    CHECK(sync_wait(rt, parent()) == 642);
+    CHECK(ran.load() == 2);
 }
 
 TEST_CASE("when_all of an empty range is ready at once") {

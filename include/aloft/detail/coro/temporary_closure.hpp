@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Refuses, at compile time, what g++ 12 would destroy twice: a temporary lambda with captures that
-// need destruction, inside a co_await expression.
+// need destruction, or a temporary aggregate of such members, inside a co_await expression.
 // Layer: L1 coro
 //
 // The compiler copies such a temporary into the frame byte by byte and destroys both copies,
@@ -13,6 +13,7 @@
 
 #include <aloft/config.hpp>
 
+#include <coroutine>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -35,6 +36,23 @@ template <class F>
 inline constexpr bool is_endangered_temporary = false;
 #endif
 
+/// What co_await gets of an awaiter that has a name. (g++ 12 copies an awaiter that operator co_await
+/// returns by reference.)
+template <class Awaiter>
+class awaiter_reference {
+public:
+    explicit awaiter_reference(Awaiter& to) noexcept : to_(&to) {}
+    [[nodiscard]] bool await_ready() { return to_->await_ready(); }
+    template <class Promise>
+    [[nodiscard]] auto await_suspend(std::coroutine_handle<Promise> parent) {
+        return to_->await_suspend(parent);
+    }
+    decltype(auto) await_resume() { return to_->await_resume(); }
+
+private:
+    Awaiter* to_;
+};
+
 /// An awaitable that is awaited as an lvalue.
 template <class Awaitable>
 class [[nodiscard]] await_by_name : public Awaitable {
@@ -42,14 +60,19 @@ public:
     explicit await_by_name(Awaitable&& a) : Awaitable(std::move(a)) {}
 
     [[nodiscard]] auto operator co_await() & {
-        return static_cast<Awaitable&>(*this).operator co_await();
+        if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
+            return static_cast<Awaitable&>(*this).operator co_await();
+        } else {
+            return awaiter_reference<Awaitable>(*this);
+        }
     }
 
     template <class A = Awaitable>
     auto operator co_await() && {
         static_assert(sizeof(A) == 0,
                       "g++ 12 destroys the captures of a temporary lambda twice in a co_await "
-                      "expression. Write: auto h = spawn([...]{...}); co_await h;");
+                      "expression, and the elements of a temporary array. Write: "
+                      "auto h = spawn([...]{...}); co_await h;");
         return std::move(*this);
     }
 };
