@@ -11,9 +11,12 @@
 // 3. The owner writes an entry and publishes it by a release of the queue's tail. From then on
 //    anybody may hand it to the kernel by enter(): the kernel takes entries under its own lock, and
 //    moves the head only when it has read them, so an entry is written again only after that.
+// 4. liburing maps and unmaps the queues by raw system calls. That a new ring at the place of an ended
+//    one comes after it is the kernel's doing, of which the thread sanitizer is told.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/sanitizer.hpp>
 #include <aloft/error.hpp>
 
 #include <liburing.h>
@@ -40,6 +43,9 @@ public:
     using std::system_error::system_error;
 };
 
+/// Stands for the addresses that ended rings leave to later ones; see 4.
+inline char ring_addresses = 0;
+
 class io_uring_ring {
 public:
     explicit io_uring_ring(unsigned entries) {
@@ -54,9 +60,11 @@ public:
             }
             refuse(error);
         }
+        kernel_acquire(&ring_addresses);
         try {
             check();
         } catch (...) {
+            kernel_release(&ring_addresses);
             io_uring_queue_exit(&ring_);
             throw;
         }
@@ -65,7 +73,10 @@ public:
     }
     io_uring_ring(const io_uring_ring&) = delete;
     io_uring_ring& operator=(const io_uring_ring&) = delete;
-    ~io_uring_ring() { io_uring_queue_exit(&ring_); }
+    ~io_uring_ring() {
+        kernel_release(&ring_addresses);
+        io_uring_queue_exit(&ring_);
+    }
 
     [[nodiscard]] io_uring& get() noexcept { return ring_; }
     [[nodiscard]] const io_uring& get() const noexcept { return ring_; }
