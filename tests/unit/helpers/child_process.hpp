@@ -4,10 +4,15 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -77,6 +82,27 @@ inline void expect_death() {
     return wait_for(child, errors[0]);
 }
 
+/// Waits until all other threads of this process sleep. One that is still beginning may hold the
+/// allocator's lock, which nobody would give back in a copy of the process: the leak check at the
+/// copy's exit would wait for it for ever.
+inline void wait_until_others_sleep() {
+    const std::string self = std::to_string(::gettid());
+    const auto sleeps = [&self](const std::filesystem::directory_entry& task) {
+        std::string line;
+        std::getline(std::ifstream(task.path() / "stat") >> std::ws, line);
+        const std::size_t name_end = line.rfind(')'); // the state comes behind the name
+        return task.path().filename() == self || name_end == std::string::npos ||
+               line.compare(name_end, 3, ") S") == 0;
+    };
+    for (;;) {
+        const std::filesystem::directory_iterator tasks("/proc/self/task");
+        if (std::all_of(begin(tasks), end(tasks), sleeps)) {
+            return;
+        }
+        std::this_thread::yield();
+    }
+}
+
 /// Calls `function` in a copy of this process made by fork(); 0 is its exit code if it returns.
 template <class Function>
 [[nodiscard]] child_end run_in_fork(Function&& function) {
@@ -84,6 +110,7 @@ template <class Function>
     REQUIRE(::pipe2(errors, O_CLOEXEC) == 0);
     std::fflush(stdout);
     std::fflush(stderr);
+    wait_until_others_sleep();
     const pid_t child = ::fork();
     if (child == 0) {
         expect_death();
