@@ -59,8 +59,8 @@ inline void must_be(bool right, const char* what) {
     return static_cast<double>(used.ru_nvcsw);
 }
 
-/// Reports percentiles of delays that are given in milliseconds.
-inline void report_delays(const char* what, std::vector<double>& delays) {
+/// Reports percentiles of delays, and sorts them.
+inline void report_delays(const char* what, std::vector<double>& delays, const char* unit = "ms") {
     must_be(!delays.empty(), what);
     std::sort(delays.begin(), delays.end());
     const auto at = [&](double part) {
@@ -70,9 +70,9 @@ inline void report_delays(const char* what, std::vector<double>& delays) {
     const struct {
         const char* suffix;
         double part;
-    } wanted[] = {{"p50_ms", 0.5}, {"p90_ms", 0.9}, {"p99_ms", 0.99}, {"worst_ms", 1.0}};
+    } wanted[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"worst", 1.0}};
     for (const auto& each : wanted) {
-        std::snprintf(name, sizeof name, "%s_%s", what, each.suffix);
+        std::snprintf(name, sizeof name, "%s_%s_%s", what, each.suffix, unit);
         report(name, at(each.part));
     }
 }
