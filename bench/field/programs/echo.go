@@ -56,7 +56,7 @@ func echo(connection net.Conn, heavy int) {
 		if err != nil {
 			return
 		}
-		if buffer[0] == 'H' && compute(heavy) == 0 {
+		if buffer[0] == 'H' && compute(heavy) == 0 || buffer[0] == 'W' && compute(50*heavy) == 0 {
 			return
 		}
 		if _, err := connection.Write(buffer[:size]); err != nil {

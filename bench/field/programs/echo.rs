@@ -36,8 +36,10 @@ async fn echo(mut stream: TcpStream, heavy: u64) {
             Ok(size) if size > 0 => size,
             _ => return,
         };
-        if buffer[0] == b'H' {
-            assert!(compute(heavy) != 0);
+        match buffer[0] {
+            b'H' => assert!(compute(heavy) != 0),
+            b'W' => assert!(compute(50 * heavy) != 0),
+            _ => (),
         }
         if stream.write_all(&buffer[..size]).await.is_err() {
             return;

@@ -11,8 +11,11 @@ namespace asio = boost::asio;
 
 namespace {
 
-asio::awaitable<void> reads(asio::random_access_file& file, field::reader& one,
-                            std::size_t count) {
+// A file of its own for each: Asio runs the reads of one file one after the other.
+asio::awaitable<void> reads(const field::file_work& work, field::reader& one, std::size_t count) {
+    asio::random_access_file file(co_await asio::this_coro::executor, work.path(),
+                                  asio::file_base::read_only);
+    work.prepare(file.native_handle());
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t size = co_await file.async_read_some_at(
             one.next_offset(), asio::buffer(one.data(), field::block_size), asio::use_awaitable);
@@ -25,11 +28,9 @@ asio::awaitable<void> reads(asio::random_access_file& file, field::reader& one,
 int main(int argc, char** argv) {
     field::file_work work(argc, argv);
     asio::io_context context(1);
-    asio::random_access_file file(context, work.path(), asio::file_base::read_only);
-    work.prepare(file.native_handle());
     std::vector<field::reader> readers = field::readers_of(work);
     for (std::size_t i = 0; i < readers.size(); ++i) {
-        asio::co_spawn(context, reads(file, readers[i], work.reads_of(i)), asio::detached);
+        asio::co_spawn(context, reads(work, readers[i], work.reads_of(i)), asio::detached);
     }
     work.begin();
     context.run();

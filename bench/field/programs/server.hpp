@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the echo servers share: they print `port=`, then answer each line on their standard input with
 // the processor time that they have used, and end when it ends. A request that begins with 'H' is
-// heavy: the server computes for 20 ms before it answers.
+// heavy: the server computes for 20 ms before it answers; for one with 'W', for a second.
 #pragma once
 
 #include "work.hpp"
@@ -30,8 +30,10 @@ inline const work& heavy_work() {
 }
 
 inline void compute_if_heavy(char first) {
-    if (first == 'H') [[unlikely]] {
-        heavy_work()();
+    if (first < 'a') [[unlikely]] {
+        for (int i = 0; i < (first == 'W' ? 50 : 1); ++i) {
+            heavy_work()();
+        }
     }
 }
 

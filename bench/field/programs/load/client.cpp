@@ -43,9 +43,10 @@ client::~client() {
     }
 }
 
-void client::send(bool heavy) {
+void client::send(kind_of_request kind) {
+    const char first = static_cast<char>(kind);
     // No answer to an earlier request is the same as this one's.
-    request_[0] = heavy ? 'H' : request_[0] == 'a' ? 'b' : 'a';
+    request_[0] = kind != kind_of_request::light || request_[0] != first ? first : 'b';
     received_ = 0;
     const ssize_t sent =
         ::send(fd_, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -8,9 +8,12 @@
 
 namespace field {
 
+/// What it makes the server do before it answers: nothing, compute for 20 ms, or for a second.
+enum class kind_of_request : char { light = 'a', heavy = 'H', hog = 'W' };
+
 class client {
 public:
-    /// Connects. Requests are in lower-case letters: a capital 'H' in front makes a heavy one.
+    /// Connects. Requests are in lower-case letters: a capital one in front makes the server compute.
     client(std::uint16_t port, std::size_t message_size, std::size_t number);
     client(client&& other) noexcept;
     client& operator=(client&&) = delete;
@@ -19,7 +22,7 @@ public:
     [[nodiscard]] int fd() const { return fd_; }
 
     /// A request always fits into the socket's buffer.
-    void send(bool heavy = false);
+    void send(kind_of_request kind = kind_of_request::light);
     /// Takes what is there; true if that completes the answer, which must be right.
     [[nodiscard]] bool receive();
     /// The same, but waits for the whole answer.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// field_load echo|mixed|latency|idle <its arguments> <server> <the server's arguments>
+// field_load echo|mixed|hog|latency|idle <its arguments> <server> <the server's arguments>
 #include "loads.hpp"
 
 #include "../measure.hpp"
@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
         void (*run)(char**, char**);
     } loads[] = {{"echo", 3, &field::echo_load},
                  {"mixed", 4, &field::mixed_load},
+                 {"hog", 3, &field::hog_load},
                  {"latency", 2, &field::latency_load},
                  {"idle", 2, &field::idle_load}};
     for (const auto& each : loads) {
@@ -21,6 +22,6 @@ int main(int argc, char** argv) {
             return 0;
         }
     }
-    std::fprintf(stderr, "usage: field_load echo|mixed|latency|idle arguments... server...\n");
+    std::fprintf(stderr, "usage: field_load echo|mixed|hog|latency|idle arguments... server...\n");
     return 2;
 }
