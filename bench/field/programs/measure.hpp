@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <vector>
 
 namespace field {
@@ -37,11 +39,17 @@ inline void must_be(bool right, const char* what) {
     }
 }
 
-/// Bytes; of this process, since its beginning.
+/// Bytes; of this program. Not from getrusage, which remembers what the process was before exec.
 [[nodiscard]] inline double peak_memory() {
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    return static_cast<double>(used.ru_maxrss) * 1024.0;
+    std::ifstream file("/proc/self/status");
+    std::string word;
+    double kibibytes = 0;
+    while (file >> word) {
+        if (word == "VmHWM:" && file >> kibibytes) {
+            return kibibytes * 1024.0;
+        }
+    }
+    return 0;
 }
 
 [[nodiscard]] inline double processor_seconds() {

@@ -35,8 +35,14 @@ pub fn processor_seconds() -> f64 {
     seconds(used.ru_utime) + seconds(used.ru_stime)
 }
 
+/// Bytes; of this program. Not from getrusage, which remembers what the process was before exec.
 pub fn peak_memory() -> f64 {
-    usage().ru_maxrss as f64 * 1024.0
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok())
+        .map_or(0.0, |kibibytes| kibibytes * 1024.0)
 }
 
 pub fn nanoseconds(duration: Duration) -> f64 {
