@@ -15,7 +15,10 @@ TASK = """#include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/when_all.hpp>
 aloft::task<int> leaf(int x) { co_return x; }
-aloft::task<int> sum() { auto [a, b] = co_await aloft::when_all(leaf(1), leaf(2)); co_return a + b; }
+aloft::task<int> sum() {
+    auto [a, b] = co_await aloft::when_all(leaf(1), leaf(2));
+    co_return a + b;
+}
 int main() { return aloft::sync_wait(sum()); }
 """
 UMBRELLA = """#include <aloft/aloft.hpp>
@@ -85,7 +88,8 @@ def user_seconds(command):
 
 
 def section(include, options):
-    compilers = [name for name in (os.environ.get("CXX", "g++"), "clang++-19") if shutil.which(name)]
+    compilers = [name for name in dict.fromkeys([os.environ.get("CXX", "g++"), "clang++-19"])
+                 if shutil.which(name)]
     rounds = min(options.rounds, 3)
     lines = ["## Compiling one small file, -O2", "", "User seconds; median (least to most).", ""]
     times = {}  # compiler, file -> one dictionary per round
@@ -98,7 +102,8 @@ def section(include, options):
                 for compiler in compilers:
                     took = user_seconds([compiler, "-std=c++20", "-O2", *flags, "-I", str(include),
                                          "-c", str(path), "-o", str(path.with_suffix(".o"))])
-                    times.setdefault((compiler, name), []).append({} if took is None else {"s": took})
+                    times.setdefault((compiler, name), []).append(
+                        {} if took is None else {"s": took})
     header = [""]
     for compiler in compilers:
         header += [compiler, "in proportion to asio"]

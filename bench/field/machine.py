@@ -42,18 +42,21 @@ def describe(options):
             break
     memory = pathlib.Path("/proc/meminfo").read_text().split()[1]
     compiler = cached(options.build, "CMAKE_CXX_COMPILER")
-    commit = first_line(["git", "-C", str(pathlib.Path(__file__).parent), "rev-parse", "--short", "HEAD"])
+    here = str(pathlib.Path(__file__).parent)
+    commit = first_line(["git", "-C", here, "rev-parse", "--short", "HEAD"])
     return [
         f"- machine: {model}, {os.cpu_count()} processors, {int(memory) // 1024} MiB",
         f"- kernel: {platform.release()}; load at the start: {os.getloadavg()[0]:.2f}",
         f"- compilers: {first_line([compiler, '--version'])}, -O3 -DNDEBUG; "
         f"as \"clang\": {first_line([cached(options.build, 'ALOFT_CLANG'), '--version'])}, "
         "-O3 -DNDEBUG",
-        f"- liburing {package('liburing-dev')}; Boost {package('libboost1.81-dev', 'libboost-dev')}; "
+        f"- liburing {package('liburing-dev')}; "
+        f"Boost {package('libboost1.81-dev', 'libboost-dev')}; "
         f"oneTBB {package('libtbb-dev')}; libuv {package('libuv1-dev')}",
         f"- Go: {first_line(['go', 'version'])}",
         f"- tokio {package('librust-tokio-dev')}, "
         f"{first_line([cached(options.build, 'ALOFT_RUSTC'), '--version'])}, opt-level 3",
         f"- commit {commit}, {time.strftime('%Y-%m-%d')}",
-        f"- {options.rounds} rounds; `bench/field/run" + (" --quick" if options.quick else "") + "`",
+        f"- {options.rounds} round{'s' if options.rounds > 1 else ''}; `bench/field/run"
+        f"{' --quick' if options.quick else ''}`; the programs are in build/release/bench/field",
         ""]

@@ -37,9 +37,9 @@ class Programs:
         self.folder = build / "bench" / "field"
         self.scratch = scratch
 
-    def command(self, words):
-        """With paths in place of names."""
-        paths = {"{file}": str(self.scratch / "field_files.data")}
+    def command(self, words, number):
+        """With paths in place of names, and the round's number."""
+        paths = {"{file}": str(self.scratch / "field_files.data"), "{round}": str(number)}
         return [str(self.folder / word) if word.startswith("field_") else paths.get(word, word)
                 for word in words]
 
@@ -52,16 +52,16 @@ def measure(work, programs, options):
     """peer -> one dictionary of figures per round"""
     rounds = {}
     for peer in work.peers:
-        missing = programs.missing(work.command(peer, options.quick, 1))
+        missing = programs.missing(work.words(peer, options.quick))
         if missing:
             say(f"{work.name}: no {', '.join(missing)}: {peer} is left out")
-            options.left_out.add(peer)
+            options.left_out.append(f"{work.name} of {peer}")
         else:
             rounds[peer] = []
     for number in range(1, options.rounds + 1):
         say(f"{work.name}, round {number}")
         for peer in rounds:
-            figures = figures_of(programs.command(work.command(peer, options.quick, number)))
+            figures = figures_of(programs.command(work.words(peer, options.quick), number))
             options.failed |= figures is None
             rounds[peer].append(figures or {})
     if "system_calls" in dict(work.figures):
@@ -79,10 +79,10 @@ def count_system_calls(work, programs, rounds, options):
     for peer in without:
         with tempfile.TemporaryDirectory() as folder:
             summary = pathlib.Path(folder) / "calls"
-            words = work.command(peer, options.quick, 1)
+            words = work.words(peer, options.quick)
             server = words.index(work.peers[peer][0])
             tracer = ["strace", "-f", "-c", "-o", str(summary)]
-            figures = figures_of(programs.command(words[:server] + tracer + words[server:]))
+            figures = figures_of(programs.command(words[:server] + tracer + words[server:], 1))
             if figures is None:
                 continue
             options.traced = True

@@ -40,12 +40,11 @@ def section(work, rounds, options):
     if not rounds:
         return [f"## {work.title}", "", "None of its programs is there.", ""]
     some_peer = next(iter(rounds))
-    words = work.command(some_peer, options.quick, 1)
     program = work.peers[some_peer][0]
-    command = " ".join("field_<work>_<peer>" if word == program else word for word in words)
-    if work.before[0]:
-        command = command.replace("field_<work>_", "field_echo_")
-    command = command.replace("<work>", program.removeprefix("field_").rsplit("_", 1)[0])
+    of_any_peer = program.removesuffix(some_peer.replace(" ", "_")) + "<peer>"
+    command = " ".join(of_any_peer if word == program else word
+                       for word in work.words(some_peer, options.quick))
+    command = command.replace("{", "<").replace("}", ">")
     labels = [label for _, label in work.figures]
     lines = [f"## {work.title}", "", f"`{command}`; median (least to most of the rounds):", ""]
     lines += rows(["", *labels],
@@ -79,18 +78,19 @@ def plot(work, rounds, folder):
     fig, axes = plots.subplots(1, len(figures), figsize=(width, 0.9 + 0.28 * len(peers)),
                                sharey=True, squeeze=False)
     for axis, (key, label) in zip(axes[0], figures):
-        all_values = []
         for row, peer in enumerate(peers):
             values = values_of(rounds[peer], key)
             if not values:
                 continue
-            all_values += values
             color = "tab:blue" if peer.startswith(OURS) else "silver"
             axis.barh(row, statistics.median(values), color=color, height=0.7)
             axis.plot(values, [row] * len(values), "|", color="black", markersize=4)
-        if min(all_values) > 0 and max(all_values) > 50 * min(all_values):
+        medians = [statistics.median(values_of(each, key)) for each in rounds.values()
+                   if values_of(each, key)]
+        logarithmic = min(medians) > 0 and max(medians) > 100 * min(medians)
+        if logarithmic:
             axis.set_xscale("log")
-        axis.set_title(label, fontsize=7)
+        axis.set_title(label + (" (log)" if logarithmic else ""), fontsize=7)
         axis.tick_params(labelsize=7)
         axis.set_yticks(range(len(peers)))
         axis.set_yticklabels(peers)

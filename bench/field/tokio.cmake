@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tokio programs. Their crates are Debian's packages (librust-tokio-dev), which lie in a folder:
-# nothing is fetched. Debian's own cargo and rustc are preferred, because the crates are made for them.
+# nothing is fetched. Debian's own cargo and rustc are preferred: the crates are made for them.
 
 set(crates /usr/share/cargo/registry)
 file(GLOB tokio_sources "${crates}/tokio-1*")
@@ -23,9 +23,10 @@ string(CONCAT manifest
     "\"sync\"] }\n\n"
     "[profile.release]\nopt-level = 3\n"
 )
+set(tokio_works spawn sleepers hog echo files channel)
 set(programs "")
 set(sources programs/measure.rs)
-foreach(work IN ITEMS spawn sleepers hog echo files channel)
+foreach(work IN LISTS tokio_works)
     string(APPEND manifest
            "\n[[bin]]\nname = \"field_${work}_tokio\"\n"
            "path = \"${CMAKE_CURRENT_SOURCE_DIR}/programs/${work}.rs\"\n"
@@ -35,8 +36,9 @@ foreach(work IN ITEMS spawn sleepers hog echo files channel)
     list(APPEND sources programs/${work}.rs)
 endforeach()
 file(CONFIGURE OUTPUT "${package}/Cargo.toml" CONTENT "${manifest}" @ONLY)
-file(CONFIGURE OUTPUT "${package}/.cargo/config"
-     CONTENT "[source.crates-io]\nreplace-with = \"debian\"\n[source.debian]\ndirectory = \"${crates}\"\n"
+set(source "[source.crates-io]\nreplace-with = \"debian\"\n")
+string(APPEND source "[source.debian]\ndirectory = \"${crates}\"\n")
+file(CONFIGURE OUTPUT "${package}/.cargo/config" CONTENT "${source}"
      @ONLY
 )
 # What fails here leaves tokio out of the comparison; it does not break the build of the others.
@@ -49,7 +51,7 @@ string(JOIN "\n" build
        "endif()"
        ""
 )
-foreach(work IN ITEMS spawn sleepers hog echo files channel)
+foreach(work IN LISTS tokio_works)
     string(APPEND build "file(COPY_FILE \"${package}/target/release/field_${work}_tokio\" "
            "\"${CMAKE_CURRENT_BINARY_DIR}/field_${work}_tokio\" ONLY_IF_DIFFERENT)\n"
     )

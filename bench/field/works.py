@@ -17,10 +17,9 @@ class Work:
     in_a_hurry: bool = True  # else it is left out then
     group: str = ""  # what --only also understands
 
-    def command(self, peer, quick, number):
-        """Program and arguments, for the round with that number, which begin with 1."""
-        words = self.before[quick] + self.peers[peer] + self.after[quick]
-        return [word.replace("{round}", str(number)) for word in words]
+    def words(self, peer, quick):
+        """Program and arguments; {round} and {file} stand for what the driver puts there."""
+        return self.before[quick] + self.peers[peer] + self.after[quick]
 
     @property
     def names(self):
@@ -106,7 +105,8 @@ WORKS = [
          "200 connections, 2 threads",
          programs("echo", "aloft", CLANG, "asio", "threads", "go", "tokio"),
          [("light_p50_ms", "ms, p50"), ("light_p90_ms", "ms, p90"), ("light_p99_ms", "ms, p99"),
-          ("heavy_p50_ms", "ms, the heavy ones, p50"), ("cpu_share", "processors used by the server"),
+          ("heavy_p50_ms", "ms, the heavy ones, p50"),
+          ("cpu_share", "processors used by the server"),
           ("late_p99_ms", "ms, the load's own lateness, p99")],
          before=(["field_load", "mixed", "200", "10000", "3000", "{round}"],
                  ["field_load", "mixed", "200", "10000", "500", "{round}"]), after=both(["2"])),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// channel_aloft <round trips> <items>: two tasks on two threads that ask and answer over two channels,
-// and one that sends many items to another.
+// channel_aloft <round trips> <items>: two tasks on two threads that ask and answer over two
+// channels, and one that sends many items to another.
 #include "measure.hpp"
 
 #include <aloft/aloft.hpp>

@@ -25,7 +25,8 @@ asio::awaitable<void> answers(channel& from, channel& to, std::size_t count) {
     }
 }
 
-asio::awaitable<void> asks(channel& to, channel& from, std::size_t count, std::atomic<bool>& ended) {
+asio::awaitable<void> asks(channel& to, channel& from, std::size_t count,
+                           std::atomic<bool>& ended) {
     for (std::size_t i = 0; i < count; ++i) {
         co_await to.async_send(good, i, asio::use_awaitable);
         field::must_be(co_await from.async_receive(asio::use_awaitable) == i + 1, "an answer");

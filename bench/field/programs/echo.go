@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// echo <threads>: an echo server with a goroutine per connection; server.hpp says how it is measured.
+// echo <threads>: an echo server with a goroutine per connection; server.hpp says how it is
+// measured.
 package main
 
 import (

@@ -42,10 +42,9 @@ aloft::task<> serve(aloft::tcp_listener& listener) {
 } // namespace
 
 int main(int argc, char** argv) {
-    aloft::runtime rt(
-        aloft::runtime_options{}
-            .threads(field::argument(argc, argv, 1, 1))
-            .spin(std::chrono::microseconds(field::argument(argc, argv, 2, 0))));
+    aloft::runtime rt(aloft::runtime_options{}
+                          .threads(field::argument(argc, argv, 1, 1))
+                          .spin(std::chrono::microseconds(field::argument(argc, argv, 2, 0))));
     auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
     field::serve_control(listener.local_endpoint().port());
     aloft::sync_wait(rt, serve(listener));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// echo_asio <threads>: an echo server with Boost.Asio's coroutines; on epoll, or on io_uring if it is
-// compiled with BOOST_ASIO_HAS_IO_URING and BOOST_ASIO_DISABLE_EPOLL.
+// echo_asio <threads>: an echo server with Boost.Asio's coroutines; on epoll, or on io_uring if it
+// is compiled with BOOST_ASIO_HAS_IO_URING and BOOST_ASIO_DISABLE_EPOLL.
 #include "server.hpp"
 
 #include <boost/asio.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// files: the reads of files_aloft with tokio: each is a blocking read in its pool of threads, which is
-// what tokio::fs does. The file must be there; files_pread makes it.
+// files: the reads of files_aloft with tokio: each is a blocking read in its pool of threads, which
+// is what tokio::fs does. The file must be there; files_pread makes it.
 mod measure;
 
 use std::fs::File;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// files_pread: the reads of files_aloft with pread, by as many threads as there are to be reads at the
-// same time.
+// files_pread: the reads of files_aloft with pread, by as many threads as there are to be reads at
+// the same time.
 #include "files.hpp"
 
 #include <cstddef>
@@ -11,8 +11,8 @@ namespace {
 
 void reads(int fd, field::reader& one, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-        one.check(::pread(fd, one.data(), field::block_size,
-                          static_cast<off_t>(one.next_offset())));
+        one.check(
+            ::pread(fd, one.data(), field::block_size, static_cast<off_t>(one.next_offset())));
     }
 }
 

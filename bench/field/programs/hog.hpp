@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the programs with long tasks share: how late sleepers were that were due while those computed.
+// What the programs with long tasks share: how late sleepers were that were due while those
+// computed.
 #pragma once
 
 #include "measure.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// hog_aloft <hogs> <threads>: 100 tasks that sleep 1 ms in a loop while tasks on the same pool compute
-// for a second. How late are the sleepers?
+// hog_aloft <hogs> <threads>: 100 tasks that sleep 1 ms in a loop while tasks on the same pool
+// compute for a second. How late are the sleepers?
 #include "hog.hpp"
 
 #include <aloft/aloft.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the echo servers share: they print `port=`, then answer each line on their standard input with
-// the processor time that they have used, and end when it ends. A request that begins with 'H' is
-// heavy: the server computes for 20 ms before it answers; for one with 'W', for a second.
+// What the echo servers share: they print `port=`, then answer each line on their standard input
+// with the processor time that they have used, and end when it ends. A request that begins with 'H'
+// is heavy: the server computes for 20 ms before it answers; for one with 'W', for a second.
 #pragma once
 
 #include "work.hpp"

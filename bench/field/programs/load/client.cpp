@@ -48,8 +48,7 @@ void client::send(kind_of_request kind) {
     // No answer to an earlier request is the same as this one's.
     request_[0] = kind != kind_of_request::light || request_[0] != first ? first : 'b';
     received_ = 0;
-    const ssize_t sent =
-        ::send(fd_, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::send(fd_, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     must_be(sent == static_cast<ssize_t>(request_.size()), "send");
 }
 

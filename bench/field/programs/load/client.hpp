@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// client: one connection of the load generator: a request, its answer, and whether they are the same.
+// client: one connection of the load generator: a request, its answer, and whether they are the
+// same.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@ enum class kind_of_request : char { light = 'a', heavy = 'H', hog = 'W' };
 
 class client {
 public:
-    /// Connects. Requests are in lower-case letters: a capital one in front makes the server compute.
+    /// Connects. Requests are in lower-case letters: a capital one in front makes the server
+    /// compute.
     client(std::uint16_t port, std::size_t message_size, std::size_t number);
     client(client&& other) noexcept;
     client& operator=(client&&) = delete;

@@ -32,7 +32,8 @@ public:
     epoll& operator=(const epoll&) = delete;
     ~epoll() { ::close(fd_); }
 
-    /// Waits, and calls `handle` with the number of each connection that is ready; false if none was.
+    /// Waits, and calls `handle` with the number of each connection that is ready; false if none
+    /// was.
     template <class Handle>
     bool wait(double seconds, Handle handle) {
         std::array<epoll_event, 512> events;

@@ -9,8 +9,8 @@ void echo_load(char** arguments, char** command);
 /// <connections> <requests per second> <milliseconds> <seed>: a request is due every so often,
 /// whatever the server does; one in 400, by chance, is heavy.
 void mixed_load(char** arguments, char** command);
-/// <connections> <requests per second> <hogs>: the same, but all are light except for those that keep
-/// the server computing for a second. Only what is due meanwhile counts.
+/// <connections> <requests per second> <hogs>: the same, but all are light except for those that
+/// keep the server computing for a second. Only what is due meanwhile counts.
 void hog_load(char** arguments, char** command);
 /// <bytes> <milliseconds>: one connection, one request at a time.
 void latency_load(char** arguments, char** command);

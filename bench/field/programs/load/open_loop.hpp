@@ -16,12 +16,13 @@ namespace field {
 
 class open_loop {
 public:
-    /// Connects. Gives the calling thread the real-time priority that its schedule needs, if that is
-    /// allowed; the server, which is started already, does not inherit it.
+    /// Connects. Gives the calling thread the real-time priority that its schedule needs, if that
+    /// is allowed; the server, which is started already, does not inherit it.
     open_loop(std::uint16_t port, std::size_t connections, double rate);
 
-    /// Until all answers are there. Delays count only for what is due from `warm_up` on. `choose` is
-    /// asked for each request what it shall be, with the seconds since the beginning when it is due.
+    /// Until all answers are there. Delays count only for what is due from `warm_up` on. `choose`
+    /// is asked for each request what it shall be, with the seconds since the beginning when it is
+    /// due.
     void run(double warm_up, double seconds, const std::function<kind_of_request(double)>& choose);
 
     [[nodiscard]] bool real_time() const { return real_time_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// system_call_counter: how many system calls a process makes, from the kernel's trace point. It does
-// not stop the process at each, as strace does, but it may be forbidden, or tracefs not mounted.
+// system_call_counter: how many system calls a process makes, from the kernel's trace point. It
+// does not stop the process at each, as strace does, but it may be forbidden, or tracefs not
+// mounted.
 #pragma once
 
 #include "server_process.hpp"
