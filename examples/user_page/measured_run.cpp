@@ -154,6 +154,9 @@ aloft::task<page> timed_request(awaiting_services& services, load_page load, int
 
 void run_tasks(const settings& how, load_page load, step_log& log, outcome& result) {
     aloft::runtime_options options;
+    // A thousand database processes keep workers off the processors, which from inside looks like a
+    // long task. Spare workers would join in, and the figure of threads would not be the pool's.
+    options.spare_workers(0);
     if (how.threads != 0) {
         options.threads(how.threads);
     }

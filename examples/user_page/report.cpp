@@ -133,6 +133,10 @@ void print_comparison(const std::vector<measured>& versions) {
     row("wall time per request, worst",
         [](const measured& one) { return duration(worst(one.found.each_ns)); });
     row("wall time in all", [](const measured& one) { return duration(one.found.total_ns); });
+    row("  against the delays alone", [](const measured& one) {
+        return support::format_factor(static_cast<double>(one.found.total_ns) /
+                                      static_cast<double>(delays_alone(one.how)));
+    });
     figures.add_rule();
     row("threads that run requests",
         [](const measured& one) { return support::format_count(one.found.request_threads); });

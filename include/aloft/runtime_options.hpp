@@ -68,7 +68,8 @@ public:
     }
 
     /// The most spare workers, 0 to 64. Default 4. Their threads are started when they are first
-    /// needed, and sleep when they are not; 0: none.
+    /// needed, and sleep when they are not; 0: none. A runtime of one worker runs one task at a time,
+    /// in an order that can be foreseen, only with 0: a busy machine alone may make it a hog.
     runtime_options& spare_workers(std::size_t count) noexcept {
         spare_workers_ = count;
         return *this;

@@ -82,7 +82,7 @@ private:
 /// Thread safety: any thread; resumes on any worker. Lifetime: none of its own.
 /// Errors: std::errc::operation_canceled when the runtime stops.
 /// Cost: no allocation, no descriptor, no system call of its own: the timer is a node in the
-/// awaiting frame, in a heap of its worker.
+/// awaiting frame, in its worker's wheel (detail/reactor/timers.hpp).
 template <class Rep, class Period>
 [[nodiscard]] auto sleep_for(std::chrono::duration<Rep, Period> duration) noexcept {
     return detail::sleep_awaiter(detail::to_nanoseconds(duration));

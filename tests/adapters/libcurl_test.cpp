@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The libcurl adapter against small servers on aloft's own sockets, on
-// both Linux backends.
+// SPDX-License-Identifier: MIT
+// The libcurl adapter against small servers on aloft's own sockets, on every backend of this build.
 
 #include "support.hpp"
 
@@ -406,6 +406,7 @@ TEST_CASE("no descriptor is left behind, whatever happened to requests", "[libcu
         const server local(rt, &well_behaved);
         client http;
         sync_wait(rt, http.get(local.url("/status/200")));
+        CHECK_THROWS(sync_wait(rt, http.get(local.url("/status/500"))).throw_if_error());
         request impatient(local.url("/slow/60000"));
         impatient.timeout(20ms);
         CHECK(failure(rt, http.send(impatient)));

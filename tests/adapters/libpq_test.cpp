@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The PostgreSQL adapter against a server of its own, on both Linux
-// backends.
+// SPDX-License-Identifier: MIT
+// The PostgreSQL adapter against a server of its own, on every backend of this build.
 
 #include "support.hpp"
 
@@ -482,6 +482,7 @@ TEST_CASE("no descriptor is left behind, whatever happened", "[libpq]") {
         sync_wait(rt, connections.open(4));
         const auto failing = [&]() -> task<> {
             pool::lease mine = co_await connections.acquire();
+            co_await failure_of(mine->query("SELEC 1"));
             co_await failure_of(mine->query("SELECT 1/0"));
             co_await failure_of(
                 mine->query("SELECT pg_terminate_backend(pg_backend_pid(), 10000)"));

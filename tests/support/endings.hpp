@@ -47,9 +47,13 @@ aloft::task<void> run_and_record(Make make, std::atomic<int>& begun, ending& res
     result.ended = true;
 }
 
+/// One worker means one: where the machine is busy, a spare one would join it now and then.
 [[nodiscard]] inline aloft::runtime_options workers(std::size_t count) {
     aloft::runtime_options options;
     options.threads(count);
+    if (count == 1) {
+        options.spare_workers(0);
+    }
     return options;
 }
 

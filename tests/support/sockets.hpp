@@ -101,10 +101,23 @@ private:
     std::vector<aloft::detail::descriptor> queue_;
 };
 
-/// A port of the loopback on which nobody listens.
-[[nodiscard]] inline aloft::endpoint refusing_endpoint() {
-    const aloft::tcp_listener listener = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
-    return listener.local_endpoint();
-}
+/// A port of the loopback on which nobody listens, and nobody else can begin to meanwhile.
+class silent_port {
+public:
+    silent_port() : socket_(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
+        sockaddr_in address = loopback_address(0);
+        socklen_t length = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        (void)checked(::bind(socket_.get(), generic, length), "bind");
+        (void)checked(::getsockname(socket_.get(), generic, &length), "getsockname");
+        port_ = ntohs(address.sin_port);
+    }
+
+    [[nodiscard]] aloft::endpoint endpoint() const { return aloft::endpoint::loopback(port_); }
+
+private:
+    aloft::detail::descriptor socket_;
+    std::uint16_t port_ = 0;
+};
 
 } // namespace test_support

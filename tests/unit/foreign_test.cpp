@@ -288,7 +288,7 @@ TEST_CASE("a strange coroutine on a plain thread uses the default runtime") {
 }
 
 TEST_CASE("a strange coroutine passes exceptions of tasks on") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     std::string caught;
     aloft::semaphore done(0);
     auto bad = []() -> task<> {
@@ -337,7 +337,7 @@ struct parking_place {
 } // namespace
 
 TEST_CASE("a task may resume another task by hand and go on") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     parking_place place;
     std::vector<int> steps;
     auto parked = [&]() -> task<> {
@@ -370,7 +370,7 @@ TEST_CASE("a task may resume another task by hand and go on") {
 }
 
 TEST_CASE("resuming by hand over and over does not grow the stack or lose a step") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     parking_place place;
     long steps = 0;
     bool ended = false;
@@ -400,7 +400,7 @@ TEST_CASE("resuming by hand over and over does not grow the stack or lose a step
 }
 
 TEST_CASE("several parked tasks that one task resumes in a row all go on") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     constexpr std::size_t count = 50;
     std::vector<parking_place> places(count);
     std::vector<int> got(count, 0);
@@ -475,7 +475,7 @@ TEST_CASE("a runtime may end as soon as a task that ended on a strange thread wa
         co_return 1;
     };
     for (std::size_t i = 0; i < testing::scaled(1'000); ++i) {
-        runtime rt(runtime_options{}.threads(1));
+        runtime rt(runtime_options{}.threads(1).spare_workers(0));
         REQUIRE(sync_wait(rt, ends_there()) == 1);
     }
 }
@@ -485,7 +485,7 @@ TEST_CASE("a runtime may end as soon as a task that a plain thread released was 
         aloft::semaphore permits(0);
         std::thread releaser;
         {
-            runtime rt(runtime_options{}.threads(1));
+            runtime rt(runtime_options{}.threads(1).spare_workers(0));
             auto waits = [&]() -> task<> { co_await permits.acquire(); };
             auto waiter = spawn(rt, waits());
             releaser = std::thread([&] { permits.release(); });

@@ -14,18 +14,24 @@
 
 #include <support/descriptors.hpp>
 #include <support/hang_guard.hpp>
+#include <support/sockets.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -90,6 +96,13 @@ task<void> wait_readable(const event_descriptor& event, std::atomic<int>& seen) 
     ++seen;
 }
 
+task<void> echo(const aloft::tcp_stream& stream) {
+    std::array<char, 16> buffer{};
+    while (const std::size_t got = co_await stream.read_some(std::span(buffer))) {
+        (void)co_await stream.write_all(std::string_view(buffer.data(), got));
+    }
+}
+
 runtime_options options(std::size_t threads) {
     return runtime_options{}.threads(threads);
 }
@@ -115,6 +128,46 @@ TEST_CASE("timers go on beside a hog on every worker, with spare workers") {
     wait_until([&] { return ticks.load() > before + 200; });
     hog.let_go();
     over.store(true);
+    for (auto& each : tasks) {
+        sync_wait(rt, each);
+    }
+}
+
+TEST_CASE("connections are served beside hogs, on one worker and on every worker") {
+    const no_leaked_descriptors descriptors;
+    const std::size_t busy = GENERATE(1u, 2u);
+    runtime rt(options(2));
+    hogs hog;
+    std::vector<stream_pair> pairs;
+    std::vector<join_handle<void>> tasks;
+    for (int i = 0; i < 100; ++i) {
+        pairs.push_back(unix_pair());
+    }
+    for (const stream_pair& each : pairs) {
+        tasks.push_back(spawn(rt, echo(each.near)));
+    }
+    const auto one_round = [&] {
+        char byte = 'e';
+        for (const stream_pair& each : pairs) {
+            REQUIRE(::send(each.far.native_handle(), &byte, 1, 0) == 1);
+        }
+        for (const stream_pair& each : pairs) {
+            REQUIRE(::recv(each.far.native_handle(), &byte, 1, 0) ==
+                    1); // waits for ever if need be
+        }
+    };
+    one_round();
+    for (std::size_t i = 0; i < busy; ++i) {
+        tasks.push_back(spawn(rt, hog.compute()));
+    }
+    wait_until([&] { return hog.running() == static_cast<int>(busy); });
+    for (int round = 0; round < 20; ++round) {
+        one_round();
+    }
+    hog.let_go();
+    for (stream_pair& each : pairs) {
+        each.far.close();
+    }
     for (auto& each : tasks) {
         sync_wait(rt, each);
     }

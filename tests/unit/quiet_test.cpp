@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MIT
 // A program whose tasks all wait leaves the processor alone: no thread of the runtime wakes up.
-#include <aloft/poll.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
+#include <aloft/tcp.hpp>
 
 #include <support/descriptors.hpp>
 #include <support/hang_guard.hpp>
+#include <support/sockets.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -56,54 +57,49 @@ std::uint64_t switches_of_runtime() {
 
 } // namespace
 
-TEST_CASE("a thousand parked operations and no traffic: at most one switch per second") {
+TEST_CASE("a thousand parked receives and no traffic: at most one switch per second") {
     const no_leaked_descriptors descriptors;
     rlimit limit{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 2'048));
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    std::vector<int> events;
-    while (events.size() < 1'000) {
-        events.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-        REQUIRE(events.back() >= 0);
+    std::vector<stream_pair> pairs; // both ends receive
+    while (pairs.size() < 500) {
+        pairs.push_back(unix_pair());
     }
-    {
-        aloft::runtime rt(aloft::runtime_options{}.threads(2));
-        std::vector<aloft::join_handle<>> handles;
-        std::atomic<std::size_t> woken{0};
-        auto wait = [&](int fd) -> aloft::task<> {
-            co_await aloft::poll(fd, aloft::poll_events::in);
-            woken.fetch_add(1);
-        };
-        for (const int fd : events) {
-            handles.push_back(aloft::spawn(rt, wait(fd)));
-        }
-        // Until everything has gone to rest: no switch in half a second.
-        std::uint64_t before = switches_of_runtime();
-        for (;;) {
-            std::this_thread::sleep_for(500ms);
-            const std::uint64_t now = switches_of_runtime();
-            if (now == before) {
-                break;
-            }
-            before = now;
-        }
-        constexpr auto quiet = 3s;
-        std::this_thread::sleep_for(quiet);
-        const std::uint64_t switches = switches_of_runtime() - before;
-        CAPTURE(switches);
-        CHECK(switches <= static_cast<std::uint64_t>(quiet.count()));
-        CHECK(woken.load() == 0);
-        for (const int fd : events) {
-            const std::uint64_t one = 1;
-            REQUIRE(::write(fd, &one, sizeof one) == sizeof one);
-        }
-        for (auto& each : handles) {
-            aloft::sync_wait(rt, each);
-        }
-        CHECK(woken.load() == events.size());
+    aloft::runtime rt(aloft::runtime_options{}.threads(2));
+    std::vector<aloft::join_handle<std::size_t>> handles;
+    auto receive = [](const aloft::tcp_stream& from) -> aloft::task<std::size_t> {
+        std::array<char, 16> buffer{};
+        co_return co_await from.read_some(std::span(buffer));
+    };
+    for (const stream_pair& each : pairs) {
+        handles.push_back(aloft::spawn(rt, receive(each.near)));
+        handles.push_back(aloft::spawn(rt, receive(each.far)));
     }
-    for (const int fd : events) {
-        ::close(fd);
+    REQUIRE(handles.size() == 1'000);
+    // Until everything has gone to rest: no switch in half a second.
+    std::uint64_t before = switches_of_runtime();
+    for (;;) {
+        std::this_thread::sleep_for(500ms);
+        const std::uint64_t now = switches_of_runtime();
+        if (now == before) {
+            break;
+        }
+        before = now;
+    }
+    constexpr auto quiet = 3s;
+    std::this_thread::sleep_for(quiet);
+    const std::uint64_t switches = switches_of_runtime() - before;
+    CAPTURE(switches);
+    CHECK(switches <= static_cast<std::uint64_t>(quiet.count()));
+    CHECK(
+        std::none_of(handles.begin(), handles.end(), [](const auto& each) { return each.done(); }));
+    for (const stream_pair& each : pairs) {
+        REQUIRE(::send(each.near.native_handle(), "x", 1, 0) == 1);
+        REQUIRE(::send(each.far.native_handle(), "x", 1, 0) == 1);
+    }
+    for (auto& each : handles) {
+        REQUIRE(aloft::sync_wait(rt, each) == 1);
     }
 }

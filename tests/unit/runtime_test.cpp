@@ -10,6 +10,8 @@
 #include <aloft/when_all.hpp>
 #include <aloft/yield.hpp>
 
+#include <support/descriptors.hpp>
+
 #include "helpers/child_process.hpp"
 #include "helpers/counted.hpp"
 #include "helpers/scale.hpp"
@@ -92,6 +94,7 @@ TEST_CASE("options keep what was set and say what they will do otherwise") {
 }
 
 TEST_CASE("an option that is out of range is refused by its name and value") {
+    const test_support::no_leaked_descriptors descriptors;
     struct {
         runtime_options options;
         std::string name;
@@ -123,7 +126,7 @@ TEST_CASE("workers stay on the processors that they are given, and no others") {
             processors.push_back(each);
         }
     }
-    runtime rt(runtime_options{}.threads(3).affinity(processors));
+    runtime rt(runtime_options{}.threads(3).spare_workers(0).affinity(processors));
     auto where = []() -> task<bool> {
         cpu_set_t mine;
         if (::sched_getaffinity(0, sizeof mine, &mine) != 0) {
@@ -334,7 +337,7 @@ TEST_CASE("a runtime's memory does not grow with the tasks that it has run") {
 
 TEST_CASE("hidden: default on_unhandled", "[.]") {
     testing::expect_death();
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto careless = []() -> task<> {
         throw std::runtime_error("left alone");
         co_return;
@@ -344,7 +347,7 @@ TEST_CASE("hidden: default on_unhandled", "[.]") {
 
 TEST_CASE("hidden: default on_unhandled of something odd", "[.]") {
     testing::expect_death();
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto careless = []() -> task<> {
         throw 42;
         co_return;
@@ -392,7 +395,7 @@ TEST_CASE("hidden: the child of a fork leaves main", "[.]") {
     std::optional<runtime> rt(std::in_place, runtime_options{}.threads(2));
     CHECK(sync_wait(*rt, give(1)) == 1);
     const testing::child_end end = testing::run_in_fork([&] {
-        ::alarm(20); // ends it if it hangs
+        ::alarm(120); // ends it if it hangs
         rt.reset();
         std::exit(7);
     });
@@ -415,7 +418,7 @@ TEST_CASE("a child process can have a runtime of its own") {
     runtime rt(runtime_options{}.threads(2));
     CHECK(sync_wait(rt, give(1)) == 1);
     const testing::child_end end = testing::run_in_fork([] {
-        ::alarm(20); // ends it if it hangs
+        ::alarm(120); // ends it if it hangs
         runtime own(runtime_options{}.threads(2));
         if (sync_wait(own, give(5)) != 5) {
             std::abort();

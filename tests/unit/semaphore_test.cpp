@@ -72,7 +72,7 @@ TEST_CASE("a semaphore gives as many permits as it has") {
 }
 
 TEST_CASE("waiters get their permits in the order of their coming") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     semaphore permits(0);
     std::vector<int> order;
     auto waits = [&](int number) -> task<> {
@@ -99,7 +99,7 @@ TEST_CASE("waiters get their permits in the order of their coming") {
 }
 
 TEST_CASE("a permit that was given to a waiter is not taken by somebody who comes later") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     semaphore permits(0);
     auto waits = [&]() -> task<> { co_await permits.acquire(); };
     auto parent = [&]() -> task<bool> {
@@ -259,13 +259,13 @@ TEST_CASE("a coroutine that is destroyed while it waits leaves the queue") {
         co_return !first && second && !permits.try_acquire();
     };
     // One worker only: the fragments are resumed on the thread that looks at them.
-    runtime one_worker(runtime_options{}.threads(1));
+    runtime one_worker(runtime_options{}.threads(1).spare_workers(0));
     CHECK(sync_wait(one_worker, parent()));
 }
 
 TEST_CASE("hidden: destroy a semaphore that tasks wait for", "[.]") {
     testing::expect_death();
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto parent = []() -> task<> {
         std::optional<semaphore> permits(0);
         auto waits = [](semaphore& s) -> task<> { co_await s.acquire(); };

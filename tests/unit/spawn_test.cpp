@@ -316,7 +316,7 @@ TEST_CASE("a handle may outlive the runtime of its task") {
         handle = spawn(rt, give_later(6, 3));
     }
     CHECK(handle.done());
-    runtime other(runtime_options{}.threads(1));
+    runtime other(runtime_options{}.threads(1).spare_workers(0));
     CHECK(sync_wait(other, handle) == 6);
 }
 
@@ -557,7 +557,7 @@ TEST_CASE("a failed task whose handle outlives the runtime can still be collecte
         runtime rt(seen.options(2));
         handle = spawn(rt, throw_from_here("outlived"));
     }
-    runtime other(runtime_options{}.threads(1));
+    runtime other(runtime_options{}.threads(1).spare_workers(0));
     CHECK_THROWS_AS(sync_wait(other, handle), std::runtime_error);
     CHECK(seen.texts().empty());
 }
@@ -587,7 +587,7 @@ TEST_CASE("hidden: await an empty handle", "[.]") {
 
 TEST_CASE("hidden: join one handle in two tasks", "[.]") {
     testing::expect_death();
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto forever = []() -> task<> {
         for (;;) {
             co_await yield();
@@ -600,7 +600,7 @@ TEST_CASE("hidden: join one handle in two tasks", "[.]") {
 
 TEST_CASE("hidden: nobody collects", "[.]") {
     testing::expect_death();
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     spawn(rt, throw_from_here("left alone")).detach();
 }
 

@@ -9,6 +9,8 @@
 #include <aloft/when_all.hpp>
 #include <aloft/yield.hpp>
 
+#include <support/descriptors.hpp>
+
 #include "helpers/counted.hpp"
 #include "helpers/scale.hpp"
 
@@ -115,8 +117,10 @@ TEST_CASE("several plain threads wait at once, each for its own task") {
 }
 
 TEST_CASE("sync_wait on a worker is refused with a sentence, and its task never runs") {
-    runtime rt(runtime_options{}.threads(1));
-    runtime other(runtime_options{}.threads(1));
+    (void)aloft::default_runtime(); // its descriptors stay
+    const test_support::no_leaked_descriptors descriptors;
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
+    runtime other(runtime_options{}.threads(1).spare_workers(0));
     bool ran = false;
     auto inner = [&](counted) -> task<> {
         ran = true;
@@ -145,7 +149,7 @@ TEST_CASE("sync_wait on a worker is refused with a sentence, and its task never 
 }
 
 TEST_CASE("sync_wait is allowed in an offloaded call") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto outer = [&]() -> task<int> {
         co_return co_await aloft::offload([&] { return sync_wait(rt, give(9)); });
     };

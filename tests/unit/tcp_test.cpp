@@ -301,7 +301,8 @@ TEST_CASE("the options of a socket can be set") {
 TEST_CASE("connecting where nobody listens is refused and says where") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(1));
-    const endpoint nobody = refusing_endpoint();
+    const silent_port silent;
+    const endpoint nobody = silent.endpoint();
     const ending result = ending_of(rt, [&] { return tcp_stream::connect(nobody); });
     CHECK(result.code == std::errc::connection_refused);
     CHECK(result.says("connect"));

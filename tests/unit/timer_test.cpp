@@ -189,7 +189,7 @@ TEST_CASE("a sleeping frame that is destroyed takes its timer with it") {
         REQUIRE(destroyed_on_another_thread(rt, an_hour));
     }
     REQUIRE(destroyed_on_its_worker(rt, an_hour, 3ms));
-    sync_wait(rt, sleep_for(1ms)); // the heap still works
+    sync_wait(rt, sleep_for(1ms)); // the wheel still works
 }
 
 TEST_CASE("sleeps that are begun on a thread without a runtime end on the default runtime") {

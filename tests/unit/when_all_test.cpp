@@ -394,7 +394,7 @@ TEST_CASE("the exception that came first is rethrown after every child has ended
 }
 
 TEST_CASE("the exception of the child that failed long before the others wins") {
-    aloft::runtime one(aloft::runtime_options{}.threads(1));
+    aloft::runtime one(aloft::runtime_options{}.threads(1).spare_workers(0));
     auto parent = []() -> task<std::string> {
         try {
             (void)co_await when_all(fail_later("third", 90), fail_later("first", 2), give(1),

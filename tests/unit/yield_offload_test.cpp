@@ -38,7 +38,7 @@ using testing::counted;
 // ---- yield ----
 
 TEST_CASE("two tasks that yield on one worker take turns") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     std::vector<int> order;
     auto turns = [&](int who) -> task<> {
         for (int i = 0; i < 20; ++i) {
@@ -61,7 +61,7 @@ TEST_CASE("two tasks that yield on one worker take turns") {
 }
 
 TEST_CASE("a task that yields for ever does not starve work that was posted or forked") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     std::atomic<bool> stop{false};
     auto spin = [&]() -> task<> {
         while (!stop.load()) {
@@ -78,7 +78,7 @@ TEST_CASE("a task that yields for ever does not starve work that was posted or f
 }
 
 TEST_CASE("tasks that fork for ever do not starve one that yields") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     std::atomic<bool> stop{false};
     auto fork = [&]() -> task<> {
         while (!stop.load()) {
@@ -117,7 +117,7 @@ TEST_CASE("many tasks that yield on many workers all end") {
 // ---- offload ----
 
 TEST_CASE("offload runs on a thread that is no worker and comes back to one") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
     auto parent = []() -> task<std::string> {
         const auto worker = std::this_thread::get_id();
         const auto [elsewhere, index] = co_await offload(
@@ -170,7 +170,7 @@ TEST_CASE("what an offloaded function holds is destroyed exactly once") {
 
 TEST_CASE("offloaded calls block at the same time, up to the limit") {
     constexpr std::size_t limit = 8;
-    runtime rt(runtime_options{}.threads(1).blocking_threads(limit));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0).blocking_threads(limit));
     std::latch all_inside(limit); // opens only if all of them run at once
     auto blocks = [&]() -> task<> { co_await offload([&] { all_inside.arrive_and_wait(); }); };
     std::vector<task<>> tasks;
@@ -210,7 +210,7 @@ TEST_CASE("more calls than blocking threads all run, never more than the limit a
 }
 
 TEST_CASE("the workers go on while every blocking thread is blocked") {
-    runtime rt(runtime_options{}.threads(1).blocking_threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0).blocking_threads(1));
     std::latch release(1);
     auto blocks = [&]() -> task<> { co_await offload([&] { release.wait(); }); };
     auto blocked = aloft::spawn(rt, blocks());
