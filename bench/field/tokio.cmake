@@ -38,7 +38,7 @@ endforeach()
 file(CONFIGURE OUTPUT "${package}/Cargo.toml" CONTENT "${manifest}" @ONLY)
 set(source "[source.crates-io]\nreplace-with = \"debian\"\n")
 string(APPEND source "[source.debian]\ndirectory = \"${crates}\"\n")
-file(CONFIGURE OUTPUT "${package}/.cargo/config" CONTENT "${source}"
+file(CONFIGURE OUTPUT "${package}/.cargo/config.toml" CONTENT "${source}"
      @ONLY
 )
 # What fails here leaves tokio out of the comparison; it does not break the build of the others.
