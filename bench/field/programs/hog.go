@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// hog <hogs> <threads>: the sleeping tasks of hog_aloft, with goroutines.
+// hog <hogs> <threads>: the same as hog_aloft with goroutines.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,41 +21,50 @@ func argument(index int, otherwise int) int {
 	return otherwise
 }
 
+type wake struct {
+	due  time.Time
+	late time.Duration
+}
+
 func main() {
 	hogs := argument(1, 1)
 	runtime.GOMAXPROCS(argument(2, 2))
-	var counts atomic.Bool
 	var mutex sync.Mutex
-	var delays []float64
+	var wakes []wake
 	for i := 0; i < 100; i++ {
 		go func() {
 			for {
 				due := time.Now().Add(time.Millisecond)
 				time.Sleep(time.Millisecond)
-				if counts.Load() {
-					late := time.Since(due).Seconds() * 1e3
-					mutex.Lock()
-					delays = append(delays, late)
-					mutex.Unlock()
-				}
+				late := time.Since(due)
+				mutex.Lock()
+				wakes = append(wakes, wake{due, late})
+				mutex.Unlock()
 			}
 		}()
 	}
 	time.Sleep(300 * time.Millisecond)
 	var all sync.WaitGroup
 	all.Add(hogs)
+	begin := time.Now()
 	for i := 0; i < hogs; i++ {
 		go func() {
-			counts.Store(true)
 			end := time.Now().Add(time.Second)
 			for time.Now().Before(end) {
 			}
-			counts.Store(false)
 			all.Done()
 		}()
 	}
 	all.Wait()
+	end := time.Now()
+	time.Sleep(50 * time.Millisecond) // each sleeper wakes once more: some may be late until then
 	mutex.Lock()
+	var delays []float64
+	for _, each := range wakes {
+		if each.due.After(begin) && each.due.Before(end) {
+			delays = append(delays, each.late.Seconds()*1e3)
+		}
+	}
 	sort.Float64s(delays)
 	at := func(part float64) float64 { return delays[int(float64(len(delays)-1)*part)] }
 	fmt.Printf("sleep_p50_ms=%g\nsleep_p90_ms=%g\nsleep_p99_ms=%g\nsleep_worst_ms=%g\n",

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <vector>
 
 namespace field {
@@ -37,11 +39,17 @@ inline void must_be(bool right, const char* what) {
     }
 }
 
-/// Bytes; of this process, since its beginning.
+/// Bytes; of this program. Not from getrusage, which remembers what the process was before exec.
 [[nodiscard]] inline double peak_memory() {
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    return static_cast<double>(used.ru_maxrss) * 1024.0;
+    std::ifstream file("/proc/self/status");
+    std::string word;
+    double kibibytes = 0;
+    while (file >> word) {
+        if (word == "VmHWM:" && file >> kibibytes) {
+            return kibibytes * 1024.0;
+        }
+    }
+    return 0;
 }
 
 [[nodiscard]] inline double processor_seconds() {
@@ -59,8 +67,8 @@ inline void must_be(bool right, const char* what) {
     return static_cast<double>(used.ru_nvcsw);
 }
 
-/// Reports percentiles of delays that are given in milliseconds.
-inline void report_delays(const char* what, std::vector<double>& delays) {
+/// Reports percentiles of delays, and sorts them.
+inline void report_delays(const char* what, std::vector<double>& delays, const char* unit = "ms") {
     must_be(!delays.empty(), what);
     std::sort(delays.begin(), delays.end());
     const auto at = [&](double part) {
@@ -70,9 +78,9 @@ inline void report_delays(const char* what, std::vector<double>& delays) {
     const struct {
         const char* suffix;
         double part;
-    } wanted[] = {{"p50_ms", 0.5}, {"p90_ms", 0.9}, {"p99_ms", 0.99}, {"worst_ms", 1.0}};
+    } wanted[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"worst", 1.0}};
     for (const auto& each : wanted) {
-        std::snprintf(name, sizeof name, "%s_%s", what, each.suffix);
+        std::snprintf(name, sizeof name, "%s_%s_%s", what, each.suffix, unit);
         report(name, at(each.part));
     }
 }

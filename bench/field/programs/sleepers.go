@@ -7,8 +7,8 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -21,10 +21,16 @@ func argument(index int, otherwise int) int {
 	return otherwise
 }
 
+// Bytes; of this program. Not from getrusage, which remembers what the process was before exec.
 func peakMemory() int64 {
-	var used syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return used.Maxrss * 1024
+	status, _ := os.ReadFile("/proc/self/status")
+	for _, line := range strings.Split(string(status), "\n") {
+		var kibibytes int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d", &kibibytes); err == nil {
+			return kibibytes * 1024
+		}
+	}
+	return 0
 }
 
 func main() {

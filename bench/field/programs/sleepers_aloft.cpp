@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// sleepers_aloft <tasks> <milliseconds>: tasks that sleep at the same time. Memory per task, and the
-// time beyond the sleep until all of them have ended.
+// sleepers_aloft <tasks> <milliseconds>: tasks that sleep at the same time. Memory per task, and
+// the time beyond the sleep until all of them have ended.
 #include "measure.hpp"
 
 #include <aloft/aloft.hpp>
