@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 
+from works import OURS
+
 
 def say(line):
     print(f"run: {line}", file=sys.stderr, flush=True)
@@ -49,8 +51,11 @@ class Programs:
 
 
 def measure(work, programs, options):
-    """peer -> one dictionary of figures per round"""
+    """peer -> one dictionary of figures per round; nothing if our own program is missing."""
     rounds = {}
+    if programs.missing(work.words(OURS, options.quick)):
+        say(f"{work.name} is left out: no program of ours")
+        return rounds
     for peer in work.peers:
         missing = programs.missing(work.words(peer, options.quick))
         if missing:
@@ -62,11 +67,17 @@ def measure(work, programs, options):
         say(f"{work.name}, round {number}")
         for peer in rounds:
             figures = figures_of(programs.command(work.words(peer, options.quick), number))
-            options.failed |= figures is None
+            note_failure(peer, figures, options)
             rounds[peer].append(figures or {})
     if "system_calls" in dict(work.figures):
         count_system_calls(work, programs, rounds, options)
     return rounds
+
+
+def note_failure(peer, figures, options):
+    """A failing program of ours is an error; one of the others leaves a gap in its column."""
+    if figures is None and peer.startswith(OURS):
+        options.failed = True
 
 
 def count_system_calls(work, programs, rounds, options):
@@ -85,6 +96,7 @@ def count_system_calls(work, programs, rounds, options):
             words[server - 1] = "300" if options.quick else "2000"
             tracer = ["strace", "-f", "-c", "-o", str(summary)]
             figures = figures_of(programs.command(words[:server] + tracer + words[server:], 1))
+            note_failure(peer, figures, options)
             if figures is None:
                 continue
             options.traced = True

@@ -3,7 +3,7 @@
 
 import statistics
 
-OURS = "aloft"
+from works import OURS
 
 
 def text(value):
@@ -73,7 +73,7 @@ def plot(work, rounds, folder):
                if any(values_of(each, figure[0]) for each in rounds.values())]
     if not figures:
         return None
-    peers = list(rounds)[::-1] # the first one on top
+    peers = list(rounds)[::-1]  # the first one on top
     width = 2.6 * len(figures) + 1
     fig, axes = plots.subplots(1, len(figures), figsize=(width, 0.9 + 0.28 * len(peers)),
                                sharey=True, squeeze=False)

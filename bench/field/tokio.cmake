@@ -41,8 +41,12 @@ string(APPEND source "[source.debian]\ndirectory = \"${crates}\"\n")
 file(CONFIGURE OUTPUT "${package}/.cargo/config.toml" CONTENT "${source}"
      @ONLY
 )
-# What fails here leaves tokio out of the comparison; it does not break the build of the others.
+# What fails here leaves tokio out of the comparison, and old programs do not stay in it.
 string(JOIN "\n" build
+       "file(GLOB old \"${CMAKE_CURRENT_BINARY_DIR}/field_*_tokio\")"
+       "if(old)"
+       "    file(REMOVE \${old})"
+       "endif()"
        "execute_process(COMMAND \"${ALOFT_CARGO}\" build --release --offline"
        "    WORKING_DIRECTORY \"${package}\" RESULT_VARIABLE failed)"
        "if(failed)"
@@ -69,4 +73,4 @@ add_custom_command(
     VERBATIM
 )
 add_custom_target(field_tokio DEPENDS "${package}/built")
-add_dependencies(field field_tokio)
+add_dependencies(field_peers field_tokio)

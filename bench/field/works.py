@@ -3,6 +3,7 @@
 
 import dataclasses
 
+OURS = "aloft"  # and names that begin so
 CLANG = "aloft clang"
 
 
