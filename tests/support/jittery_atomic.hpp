@@ -24,7 +24,7 @@ inline void jitter() noexcept {
     const std::uint64_t die = state % 4096;
     if (die < 2) {
         std::this_thread::sleep_for(std::chrono::microseconds(20));
-    } else if (die < 32) {
+    } else if (die < 8) {
         std::this_thread::yield();
     } else if (die < 256) {
         for (std::uint64_t i = state >> 58; i > 0; --i) {

@@ -73,7 +73,7 @@ void contend(std::uint64_t seed, std::size_t count, std::size_t thieves, std::si
         each.payload = 1; // written before the push: whoever takes the item must see it
         while (!queue.push(each)) {
             if (dice.below(2) == 0) {
-                std::this_thread::yield();
+                dice.maybe_yield(2);
             } else {
                 pop();
             }

@@ -291,9 +291,7 @@ TEST_CASE("a cancellation races the completion, and never hits the next operatio
     std::thread other([&] {
         std::mt19937 random(seed);
         for (int round = 1; round <= rounds; ++round) {
-            while (begun.load() < round) {
-                std::this_thread::yield();
-            }
+            wait_closely([&] { return begun.load() >= round; });
             const bool cancel_first = random() % 2 == 0;
             spin(static_cast<unsigned>(random() % 200));
             cancel_first ? reactor.cancel(op) : pipe.put();
@@ -317,9 +315,7 @@ TEST_CASE("a cancellation races the completion, and never hits the next operatio
         begun.store(round);
         (void)finish_all<reading>(reactor, 1);
         const int result = op.result;
-        while (ended.load() < round) {
-            std::this_thread::yield();
-        }
+        wait_closely([&] { return ended.load() >= round; });
         completed += result == 1 ? 1 : 0;
         canceled += result == -ECANCELED ? 1 : 0;
         conserved = conserved && pipe.take_left_over() == (result != 1);
@@ -419,9 +415,7 @@ TEST_CASE("a wake-up before, during or after parking is never lost") {
         spin(static_cast<unsigned>(random() % 400));
         const long before = returns.load();
         reactor.wake();
-        while (returns.load() == before) {
-            std::this_thread::yield();
-        }
+        wait_closely([&] { return returns.load() != before; });
     }
     stop = true;
     reactor.wake();
@@ -465,9 +459,7 @@ TEST_CASE("a limit and a completion race, and one of them ends the operation") {
     std::thread raiser([&] {
         std::mt19937 random(seed);
         for (int round = 1; round <= rounds; ++round) {
-            while (begun.load() < round) {
-                std::this_thread::yield();
-            }
+            wait_closely([&] { return begun.load() >= round; });
             spin(static_cast<unsigned>(random() % 1000));
             raise_event(event);
             raised.store(round);
@@ -485,9 +477,7 @@ TEST_CASE("a limit and a completion race, and one of them ends the operation") {
         (void)finish_all<polling>(reactor, 1);
         ready += op.result == POLLIN ? 1 : 0;
         late += op.result == -ECANCELED && op.timed_out ? 1 : 0;
-        while (raised.load() < round) {
-            std::this_thread::yield();
-        }
+        wait_closely([&] { return raised.load() >= round; });
         clear_event(event);
     }
     raiser.join();
@@ -508,9 +498,7 @@ TEST_CASE("a limit, a cancellation and a completion race, and one of them ends t
     std::thread other([&] {
         std::mt19937 random(seed);
         for (int round = 1; round <= rounds; ++round) {
-            while (begun.load() < round) {
-                std::this_thread::yield();
-            }
+            wait_closely([&] { return begun.load() >= round; });
             spin(static_cast<unsigned>(random() % 600));
             reactor.cancel(op);
             spin(static_cast<unsigned>(random() % 300));
@@ -527,9 +515,7 @@ TEST_CASE("a limit, a cancellation and a completion race, and one of them ends t
         begun.store(round);
         (void)finish_all<polling>(reactor, 1);
         conserved += op.result == POLLIN || op.result == -ECANCELED ? 1 : 0;
-        while (ended.load() < round) {
-            std::this_thread::yield();
-        }
+        wait_closely([&] { return ended.load() >= round; });
         clear_event(event);
     }
     other.join();

@@ -2,6 +2,7 @@
 // Random numbers whose seed is printed, so that a failure can be repeated with ALOFT_TEST_SEED.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -36,10 +37,18 @@ public:
         return static_cast<std::size_t>(next() % limit);
     }
 
-    /// Gives the processor away once in `rarity` calls.
+    /// Once in `rarity` calls spins for a while, or now and then gives the processor away; not more
+    /// often, because on a busy machine that takes milliseconds.
     void maybe_yield(std::size_t rarity) noexcept {
-        if (below(rarity) == 0) {
+        if (below(rarity) != 0) {
+            return;
+        }
+        if (below(64) == 0) {
             std::this_thread::yield();
+            return;
+        }
+        for (std::size_t i = below(100); i > 0; --i) {
+            std::atomic_signal_fence(std::memory_order_seq_cst);
         }
     }
 
