@@ -16,10 +16,13 @@
 #include <aloft/semaphore.hpp>
 #include <aloft/signal_set.hpp>
 #include <aloft/spawn.hpp>
+#include <aloft/stop.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/version.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/with_stop.hpp>
+#include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>

@@ -4,6 +4,8 @@
 //
 // 1. The awaiter, in the awaiting frame, holds the call, its function and its result. The pool's
 //    thread writes the result and then posts the awaiter; posting hands everything back.
+// 2. Where the task can be stopped, a stop withdraws the call. The pool answers it once, whichever
+//    comes first (blocking_pool.hpp), and the awaiter leaves the stop state's list when resumed.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
@@ -24,7 +26,7 @@ namespace aloft::inline ALOFT_ABI {
 namespace detail {
 
 template <class F>
-class [[nodiscard]] offload_awaiter : work_node, blocking_call {
+class [[nodiscard]] offload_awaiter : work_node, blocking_call, stop_node {
     using value = std::invoke_result_t<F&>;
 
 public:
@@ -39,16 +41,30 @@ public:
 
     template <class Promise>
     ALOFT_AWAIT_SUSPEND void await_suspend(std::coroutine_handle<Promise> self) {
-        const environment* env = environment_of(self);
-        exec_ = (env != nullptr ? *env : need_environment("offload")).exec;
+        const environment* const env = environment_of(self);
+        exec_ = &need_executor(env, "offload");
         coroutine = self;
-        run = &offload_awaiter::invoke;
+        blocking_call::run = &offload_awaiter::invoke;
         in_flight_ = true;
+        if (stop_state* const stop = stop_of(env)) {
+            stop_node::run = [](stop_node& node) noexcept {
+                auto& call = static_cast<offload_awaiter&>(node);
+                call.exec_->withdraw_blocking(call);
+            };
+            if (stop->add(*this)) {
+                stop_ = stop;
+            } else {
+                exec_->withdraw_blocking(*this);
+            }
+        }
         exec_->run_blocking(*this); // PUBLISHED
     }
 
     value await_resume() {
         in_flight_ = false;
+        if (stop_ != nullptr) {
+            stop_->remove(*this);
+        }
         return result_.take();
     }
 
@@ -57,7 +73,7 @@ private:
         auto& self = static_cast<offload_awaiter&>(call);
         try {
             if (kind == outcome_kind::canceled) {
-                throw_error(canceled_error(), "offload: the runtime is stopping");
+                throw_error(canceled_error(), "offload");
             }
             if (kind == outcome_kind::no_thread) {
                 throw_error(std::make_error_code(std::errc::resource_unavailable_try_again),
@@ -78,6 +94,7 @@ private:
     F* function_;
     outcome<value> result_;
     executor* exec_ = nullptr;
+    stop_state* stop_ = nullptr; // where this is listed
     bool in_flight_ = false;
 };
 
@@ -111,8 +128,8 @@ private:
 /// Lifetime: the function moves into the awaitable, which stays for the whole co_await.
 /// Errors: rethrows what the function threw; std::errc::resource_unavailable_try_again if not one
 /// thread could be started.
-/// Cancellation: a call that runs is waited for; one that still waits for a thread when the runtime
-/// stops ends with std::errc::operation_canceled.
+/// Cancellation: a call that runs is waited for; one that has not begun when the task or the runtime
+/// is stopped ends with std::errc::operation_canceled.
 /// Cost: two thread switches (some microseconds), no allocation.
 template <class F>
     requires std::invocable<std::decay_t<F>&>

@@ -42,7 +42,7 @@ runtime& default_runtime();
 class runtime : public detail::environment_owner {
 public:
     explicit runtime(const runtime_options& options = {})
-        : scheduler_(detail::open_scheduler(options, root_, backend_)) {}
+        : scheduler_(detail::open_scheduler(options, *this, root_, backend_)) {}
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
     ~runtime() { detail::close_scheduler(scheduler_); }
@@ -50,7 +50,7 @@ public:
     /// The runtime that this thread works for; on any other thread the default runtime.
     [[nodiscard]] static runtime& current() {
         const detail::environment* env = detail::current_environment();
-        return env == nullptr ? default_runtime() : *static_cast<runtime*>(env->owner);
+        return env == nullptr ? default_runtime() : *static_cast<runtime*>(env->exec->owner);
     }
 
     /// The number of workers.

@@ -10,6 +10,7 @@
 #include <aloft/detail/coro/join_state.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
+#include <aloft/error.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -24,13 +25,14 @@ class join_handle;
 namespace detail {
 
 template <class T, transfer_mode Mode>
-class [[nodiscard]] join_awaiter {
+class [[nodiscard]] join_awaiter : stop_node {
 public:
     explicit join_awaiter(join_handle<T>& handle) noexcept : handle_(&handle) {}
     join_awaiter(const join_awaiter&) = delete;
     join_awaiter& operator=(const join_awaiter&) = delete;
     ~join_awaiter() {
         if (waiting_) {
+            forget_stop();
             join_state::leave(*handle_->promise_, waiter_);
         }
     }
@@ -42,7 +44,11 @@ public:
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         const environment* env = environment_of(parent);
         waiter_.coroutine = parent;
-        waiter_.exec = env == nullptr ? nullptr : env->exec;
+        waiter_.exec = executor_of(env);
+        if (stop_state* const stop = stop_of(env); stop != nullptr && !listen(*stop)) {
+            waiter_.stopped = true;
+            return transfer_from<Mode>(parent, parent);
+        }
         waiting_ = true;
         if (join_state::join(*handle_->promise_, waiter_) == join_answer::waiting) {
             return stay_suspended<Mode, Parent>(); // PUBLISHED
@@ -52,14 +58,42 @@ public:
 
     T await_resume() {
         waiting_ = false;
+        forget_stop();
+        if (waiter_.stopped) [[unlikely]] {
+            throw_error(canceled_error(), "join");
+        }
         // The frame goes when the value has been moved out, also by exception.
         join_handle<T> ended = std::move(*handle_);
         return ended.promise_->result.take();
     }
 
 private:
+    [[nodiscard]] bool listen(stop_state& stop) noexcept {
+        waiter_.stoppable = true;
+        run = [](stop_node& node) noexcept {
+            auto& self = static_cast<join_awaiter&>(node);
+            executor* const exec = self.waiter_.exec;
+            if (join_state::stop_waiting(*self.handle_->promise_, self.waiter_)) {
+                if (exec != nullptr) {
+                    exec->post(self.waiter_); // PUBLISHED
+                } else {
+                    resume_chain(self.waiter_.coroutine);
+                }
+            }
+        };
+        stop_ = stop.add(*this) ? &stop : nullptr;
+        return stop_ != nullptr;
+    }
+
+    void forget_stop() noexcept {
+        if (stop_ != nullptr) {
+            std::exchange(stop_, nullptr)->remove(*this);
+        }
+    }
+
     join_handle<T>* handle_;
     join_waiter waiter_;
+    stop_state* stop_ = nullptr; // where this is listed
     bool waiting_ = false;
 };
 
@@ -103,7 +137,8 @@ template <class Work>
 /// joins it. Do not move or destroy it while it is being awaited.
 /// Errors: rethrows what the task threw. An exception that nobody collected goes to the runtime's
 /// on_unhandled. Awaiting an empty handle ends the program with a sentence that says so.
-/// Cancellation: dropping the handle does not stop the task.
+/// Cancellation: dropping the handle does not stop the task. A join that is stopped ends with
+/// std::errc::operation_canceled; the task runs on, and the handle may be awaited again.
 /// Cost: no memory of its own; joining is one atomic operation, or none if the task has ended.
 template <class T = void>
 class [[nodiscard]] join_handle {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime.hpp>
@@ -12,6 +14,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <limits>
+#include <new>
 
 namespace aloft::inline ALOFT_ABI {
 namespace detail {
@@ -37,6 +40,72 @@ template <class Rep, class Period>
     return nanoseconds > no_deadline - 1 - now ? no_deadline - 1 : now + nanoseconds;
 }
 
+/// What a sleep needs where the task can be stopped. Apart from the sleeper, so that a million of those
+/// that cannot be stopped stay small; recycled as frames are.
+//
+// It stands between the timer and the coroutine: the timer resumes it, and it leaves the list of the
+// stop state, which waits for a request under way, before it hands over.
+class sleep_stop : callback_frame, stop_node {
+public:
+    [[nodiscard]] static sleep_stop* make(timer& sleeper, stop_state& stop, executor& exec) {
+        return ::new (allocate_frame(sizeof(sleep_stop))) sleep_stop(sleeper, stop, exec);
+    }
+
+    /// False: stop was requested before, and this is gone.
+    [[nodiscard]] static bool begin(sleep_stop* self) noexcept {
+        timer& sleeper = *self->sleeper_;
+        sleeper.stoppable = true;
+        sleeper.coroutine = self->handle();
+        if (!self->stop_->add(*self)) {
+            drop(self);
+            return false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] static sleep_stop* of(timer& sleeper) noexcept {
+        return static_cast<sleep_stop*>(
+            static_cast<callback_frame*>(sleeper.coroutine.address()));
+    }
+
+    /// When the timer is in nobody's hands any more.
+    static void end(sleep_stop* self) noexcept {
+        self->stop_->remove(*self);
+        drop(self);
+    }
+
+private:
+    sleep_stop(timer& sleeper, stop_state& stop, executor& exec) noexcept
+        : callback_frame([](callback_frame* frame) noexcept {
+              auto* const self = static_cast<sleep_stop*>(frame);
+              const std::coroutine_handle<> sleeping = self->sleeping_;
+              end(self);
+              resume_next(sleeping);
+          }),
+          sleeper_(&sleeper),
+          stop_(&stop),
+          exec_(&exec),
+          sleeping_(sleeper.coroutine) {
+        run = [](stop_node& node) noexcept {
+            auto& self = static_cast<sleep_stop&>(node);
+            if (detail::remove(*self.sleeper_)) {
+                self.sleeper_->phase = timer_phase::refused;
+                self.exec_->post(*self.sleeper_); // PUBLISHED
+            }
+        };
+    }
+
+    static void drop(sleep_stop* self) noexcept {
+        self->~sleep_stop();
+        deallocate_frame(self, sizeof(sleep_stop));
+    }
+
+    timer* sleeper_;
+    stop_state* stop_;
+    executor* exec_;
+    std::coroutine_handle<> sleeping_;
+};
+
 /// Until it is awaited, `deadline` is the time to sleep; movable only so long.
 class [[nodiscard]] sleep_awaiter : timer {
 public:
@@ -44,20 +113,36 @@ public:
     sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
     ~sleep_awaiter() {
         if (sleeping_) [[unlikely]] {
+            sleep_stop* const stop = stoppable ? sleep_stop::of(*this) : nullptr;
             require(detail::remove(*this),
                     "a frame was destroyed after its sleep had ended and before it was resumed");
+            if (stop != nullptr) {
+                sleep_stop::end(stop);
+            }
         }
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return deadline == 0; }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <class Promise>
     ALOFT_AWAIT_SUSPEND bool await_suspend(std::coroutine_handle<Promise> self) {
         require(!begun_, "a sleep was awaited twice");
-        const detail::start_place place(environment_of(self));
         begun_ = true;
+        const environment* const env = environment_of(self);
+        stop_state* const stop = stop_of(env);
+        if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
+            phase = timer_phase::refused;
+            return false;
+        }
+        if (deadline == 0) {
+            return false;
+        }
+        const detail::start_place place(env);
         deadline = after_now(deadline);
         coroutine = self;
+        if (stop != nullptr) [[unlikely]] {
+            return start_stoppable(place, *stop, need_executor(env, "sleep"));
+        }
         sleeping_ = true;
         return place.start(*this); // PUBLISHED if true
     }
@@ -65,11 +150,27 @@ public:
     void await_resume() {
         sleeping_ = false;
         if (phase == timer_phase::refused) [[unlikely]] {
-            throw_error(canceled_error(), "sleep: the runtime is stopping");
+            throw_error(canceled_error(), "sleep");
         }
     }
 
 private:
+    [[nodiscard]] bool start_stoppable(const start_place& place, stop_state& stop,
+                                       executor& exec) {
+        sleep_stop* const record = sleep_stop::make(*this, stop, exec);
+        if (!sleep_stop::begin(record)) {
+            phase = timer_phase::refused;
+            return false;
+        }
+        sleeping_ = true;
+        if (place.start(*this)) {
+            return true; // PUBLISHED
+        }
+        sleeping_ = false;
+        sleep_stop::end(record);
+        return false;
+    }
+
     bool begun_ = false;
     bool sleeping_ = false;
 };
@@ -80,9 +181,10 @@ private:
 /// await; no time, or a negative one, does not suspend.
 ///
 /// Thread safety: any thread; resumes on any worker. Lifetime: none of its own.
-/// Errors: std::errc::operation_canceled when the runtime stops.
-/// Cost: no allocation, no descriptor, no system call of its own: the timer is a node in the
-/// awaiting frame, in its worker's wheel (detail/reactor/timers.hpp).
+/// Errors: std::bad_alloc where the task can be stopped and there is no memory; else those below.
+/// Cancellation: ends with std::errc::operation_canceled when the task is stopped or the runtime is.
+/// Cost: no descriptor, no system call of its own: the timer is a node in the awaiting frame, in its
+/// worker's wheel (detail/reactor/timers.hpp). A small recycled record where the task can be stopped.
 template <class Rep, class Period>
 [[nodiscard]] auto sleep_for(std::chrono::duration<Rep, Period> duration) noexcept {
     return detail::sleep_awaiter(detail::to_nanoseconds(duration));

@@ -54,8 +54,8 @@ public:
     ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         if constexpr (sizeof...(T) > 0) {
-            const environment* env = environment_of(parent);
-            block_.arm(sizeof...(T), parent);
+            block_.arm(sizeof...(T), parent, environment_of(parent));
+            const environment* const env = block_.children_environment();
             std::array<work_node*, sizeof...(T)> all;
             std::size_t count = 0;
             std::apply([&](auto&... child) { ((all[count++] = &adopted(child, env)), ...); },
@@ -127,8 +127,8 @@ public:
     template <class Parent>
     ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
-        const environment* env = environment_of(parent);
-        block_.arm(children_.size(), parent);
+        block_.arm(children_.size(), parent, environment_of(parent));
+        const environment* const env = block_.children_environment();
         for (auto& child : children_) {
             adopt(task_access::promise_of(child), &block_, &join_block::child_done<value_type>,
                   env);
@@ -176,8 +176,9 @@ private:
 /// Thread safety: the children run on any workers at once; the parent goes on where the last ended.
 /// Lifetime: temporaries are moved in and destroyed with the co_await expression; lvalues (join
 /// handles, say) are referred to and must outlive it.
-/// Errors: waits for all children; then rethrows the exception of the one that failed first.
-/// Cancellation: that of the children.
+/// Errors: when one fails, the others are stopped; waits for all, then rethrows the exception of the
+/// one that failed first.
+/// Cancellation: stopping the parent stops the children.
 /// Cost: no allocation beyond the children's frames (an argument that is no task gets one); a push
 /// to the worker's own deque for all but one, and an atomic operation per child that another worker
 /// took.

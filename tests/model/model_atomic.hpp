@@ -68,6 +68,7 @@ public:
         machine().wait_for_change(where_, to_word(old));
     }
     void notify_one() noexcept {} // who waits for a change is offered as soon as there is one
+    void notify_all() noexcept {}
 
 private:
     [[nodiscard]] static constexpr model::word to_word(T value) noexcept {

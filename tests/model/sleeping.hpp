@@ -206,6 +206,7 @@ private:
     void post(work_node&) noexcept override {}
     void fork_elsewhere(work_node&) noexcept override {}
     void post_all(aloft::detail::work_list&&) noexcept override {}
+    void withdraw_blocking(aloft::detail::blocking_call&) noexcept override {}
     void run_blocking(aloft::detail::blocking_call&) noexcept override {}
     void task_started_outside() noexcept override {}
     void task_finished_outside() noexcept override {}

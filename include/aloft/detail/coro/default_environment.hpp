@@ -36,18 +36,28 @@ constinit inline environment_hook default_environment_hook = nullptr;
     return *env;
 }
 
+/// That of the environment, or else of this thread or the default runtime.
+[[nodiscard]] inline executor& need_executor(const environment* env, const char* who) {
+    executor* const exec = executor_of(env);
+    return exec != nullptr ? *exec : *need_environment(who).exec;
+}
+
 /// What a runtime is to the coroutine layer.
 class environment_owner {
 public:
     [[nodiscard]] const environment& root_environment() const noexcept { return root_; }
 
+    /// What the destructor stops first. Tasks whose environment names no stop state have no other.
+    [[nodiscard]] stop_state& root_stop() noexcept { return root_stop_; }
+
     environment_owner(const environment_owner&) = delete;
     environment_owner& operator=(const environment_owner&) = delete;
 
 protected:
-    environment_owner() noexcept { root_.owner = this; }
+    environment_owner() = default;
     ~environment_owner() = default;
     environment root_{};
+    stop_state root_stop_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

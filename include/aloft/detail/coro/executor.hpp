@@ -4,11 +4,14 @@
 //
 // 1. An executor outlives every task that was started on it (the runtime's destructor joins them).
 // 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
-//    written before the first of them starts and never afterwards.
+//    written before the first of them starts and never afterwards. Most tasks have their runtime's
+//    root environment; what gives its children another one (with_stop, when_all and so on) holds it
+//    in its awaiter.
 // 3. Nothing here but sink() fails or allocates: the node is the storage.
 #pragma once
 
 #include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/coro/stop_state.hpp>
 #include <aloft/detail/coro/unhandled_sink.hpp>
 
 #include <concepts>
@@ -16,16 +19,29 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-/// A call for the blocking pool. `run` is called once; a kind other than `run` says
-/// that the pool is shutting down, or could not start a thread, and that nothing may block.
+/// A call for the blocking pool. `run` is called once; a kind other than `run` says that the call
+/// was withdrawn, that the pool is shutting down, or that it could not start a thread, and that
+/// nothing may block.
 struct blocking_call {
     enum class outcome_kind : unsigned char { run, canceled, no_thread };
+    enum class phase_kind : unsigned char { fresh, queued, answered, withdrawn };
     blocking_call* next = nullptr;
     void (*run)(blocking_call&, outcome_kind) noexcept = nullptr;
+    phase_kind phase = phase_kind::fresh; // the pool's
 };
+
+class environment_owner;
 
 class executor {
 public:
+    executor() = default;
+    executor(const executor&) = delete;
+    executor& operator=(const executor&) = delete;
+
+    /// The runtime, and what its destructor stops. Written before the first task starts.
+    environment_owner* owner = nullptr;
+    stop_state* root_stop = nullptr;
+
     /// Makes a coroutine runnable behind what is runnable already. Any thread.
     virtual void post(work_node& node) noexcept = 0;
 
@@ -41,6 +57,9 @@ public:
 
     virtual void run_blocking(blocking_call& call) noexcept = 0;
 
+    /// A call that has not begun is answered as canceled, now or when it comes. Any thread.
+    virtual void withdraw_blocking(blocking_call& call) noexcept = 0;
+
     /// Bracket the life of a task that the runtime has to join, on threads that are not its workers.
     virtual void task_started_outside() noexcept = 0;
     virtual void task_finished_outside() noexcept = 0;
@@ -52,12 +71,10 @@ protected:
     ~executor() = default;
 };
 
-class environment_owner;
-
 /// What every awaited child inherits.
 struct environment {
-    executor* exec = nullptr;
-    environment_owner* owner = nullptr;
+    executor* exec = nullptr;   // nullptr: no runtime
+    stop_state* stop = nullptr; // nullptr: only the runtime's end stops it
 };
 
 constinit inline thread_local const environment* thread_environment = nullptr;
@@ -75,6 +92,21 @@ ALOFT_NOINLINE inline void set_current_environment(const environment* env) noexc
 [[nodiscard]] inline executor* current_executor() noexcept {
     const environment* env = current_environment();
     return env == nullptr ? nullptr : env->exec;
+}
+
+[[nodiscard]] inline executor* executor_of(const environment* env) noexcept {
+    return env == nullptr ? nullptr : env->exec;
+}
+[[nodiscard]] inline stop_state* stop_of(const environment* env) noexcept {
+    return env == nullptr ? nullptr : env->stop;
+}
+
+/// What a new stop state stands below: what stops the task, or else its runtime's end.
+[[nodiscard]] inline stop_state* stop_above(const environment* env) noexcept {
+    if (env == nullptr || env->stop != nullptr) {
+        return stop_of(env);
+    }
+    return env->exec == nullptr ? nullptr : env->exec->root_stop;
 }
 
 /// The environment of a coroutine: its own if it is one of ours, the thread's otherwise.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waits for the children of a when_all and resumes the parent when the last of them has ended.
+// Waits for the children of a when_all, stops the others when one fails, and resumes the parent when
+// the last of them has ended.
 // Layer: L1 coro
 //
 // Children that one worker runs one after the other form a chain: the end of one takes the next
@@ -19,7 +20,8 @@
 // 3. The block is alive until the parent is resumed, so until the last chain ends. A chain that
 //    subtracted less than the rest touches the block no more.
 // 4. `error_` is written by the child that turned `failed_` from false to true, before its chain
-//    ends, and read by the parent after the last chain ended.
+//    ends, and read by the parent after the last chain ended. It then requests stop, before its chain
+//    ends too: the block is alive meanwhile.
 // 5. What a child did is visible to the parent: within a chain by the thread's own order, between
 //    chains by `remaining_`.
 #pragma once
@@ -27,6 +29,7 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
+#include <aloft/detail/coro/stop_state.hpp>
 #include <aloft/task.hpp>
 
 #include <coroutine>
@@ -40,10 +43,19 @@ public:
     join_block() = default;
     join_block(join_block&&) noexcept {} // before it is armed there is nothing to move
 
-    void arm(std::size_t children, std::coroutine_handle<> parent) noexcept {
+    /// `outer` is the parent's environment; the children get the block's own.
+    void arm(std::size_t children, std::coroutine_handle<> parent,
+             const environment* outer) noexcept {
+        stop_.set_parent(stop_above(outer));
+        environment_.exec = executor_of(outer);
+        environment_.stop = &stop_;
         children_ = children;
         remaining_.store(children, std::memory_order_relaxed);
         parent_ = parent;
+    }
+
+    [[nodiscard]] const environment* children_environment() const noexcept {
+        return &environment_;
     }
 
     /// The hook of a child: notes the first exception, and gives what this thread does next.
@@ -52,9 +64,7 @@ public:
         auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
         auto& result = static_cast<promise<T>&>(child).result;
         if (result.failed()) [[unlikely]] {
-            if (!block.failed_.exchange(true, std::memory_order_relaxed)) {
-                block.error_ = std::move(result.failure());
-            }
+            block.note_failure(result.failure());
         }
         const std::size_t ended = child.siblings_ended() + 1;
         if (ended == block.children_) {
@@ -83,6 +93,15 @@ public:
     }
 
 private:
+    ALOFT_NOINLINE void note_failure(failure_holder& failure) noexcept {
+        if (!failed_.exchange(true, std::memory_order_relaxed)) {
+            error_ = std::move(failure);
+            (void)stop_.request_stop();
+        }
+    }
+
+    stop_state stop_;
+    environment environment_;
     atomic<std::size_t> remaining_{0};
     std::size_t children_ = 0;
     atomic<bool> failed_{false};
@@ -94,7 +113,7 @@ private:
 /// executor.
 ALOFT_ALWAYS_INLINE void start_child(const environment* env, work_node& child,
                                      const join_block& block) noexcept {
-    if (env != nullptr) [[likely]] {
+    if (executor_of(env) != nullptr) [[likely]] {
         fork(*env->exec, child, &block);
     } else {
         resume_chain(child.coroutine);

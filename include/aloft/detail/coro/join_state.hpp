@@ -7,7 +7,7 @@
 //   unawaited --join--> waiter     --end--> done (the waiter is resumed; its handle owns the frame)
 //   unawaited --end---> done       (the handle owns the frame)
 //   unawaited --drop--> detached   --end--> frame destroyed by the ending thread
-//   waiter    --leave-> unawaited  (the joining frame is destroyed while it waits)
+//   waiter    --leave-> unawaited  (the joining frame is destroyed while it waits, or was stopped)
 //
 // 1. `end` is one exchange by the thread on which the task ended, when the coroutine is suspended
 //    at its end; `join`, `drop` and `leave` are compare-exchanges by the owner of the handle.
@@ -15,8 +15,13 @@
 //    detached state to the ending thread. Exactly one side destroys it, because exactly one of
 //    `end` and `drop` comes second and sees the other.
 // 3. The waiter lives in the joining awaiter and is resumed once, by the exchange that took it out.
+// 4. Where the joining task can be stopped, the stop request is a third party. It and `join` hold the
+//    waiter's lock: a request that comes first makes `join` refuse, one that comes later finds the
+//    waiter in place and leaves on its behalf. `end` passes through the lock before it resumes such
+//    a waiter, so that nobody is inside.
 #pragma once
 
+#include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
@@ -31,9 +36,12 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 struct join_waiter : work_node {
     executor* exec = nullptr;
+    bool stoppable = false;
+    bool stopped = false; // under the lock, until the waiter is resumed
+    spin_lock lock;
 };
 
-enum class join_answer : bool { waiting, already_done };
+enum class join_answer : unsigned char { waiting, already_done, stopped };
 enum class drop_answer : bool { left_running, already_done };
 
 class join_state {
@@ -48,15 +56,44 @@ public:
     }
 
     [[nodiscard]] static join_answer join(promise_base& p, join_waiter& waiter) noexcept {
+        if (waiter.stoppable) {
+            waiter.lock.lock();
+            if (waiter.stopped) {
+                waiter.lock.unlock();
+                return join_answer::stopped;
+            }
+        }
+        const bool stoppable = waiter.stoppable;
         void* expected = unawaited();
         // order(join.owner): release; the waiter's fields become visible to the ending thread
         // order(join.owner): acquire; on failure the task's result becomes visible
         if (p.owner.compare_exchange_strong(expected, &waiter, std::memory_order_release,
                                             std::memory_order_acquire)) {
-            return join_answer::waiting;
+            if (stoppable) {
+                waiter.lock.unlock(); // the ending thread waits for this
+            }
+            return join_answer::waiting; // PUBLISHED
+        }
+        if (stoppable) {
+            waiter.lock.unlock();
         }
         require(expected == done(), "a join_handle was awaited by two coroutines");
         return join_answer::already_done;
+    }
+
+    /// A stop request. True: the waiter has left, and the caller resumes it.
+    [[nodiscard]] static bool stop_waiting(promise_base& p, join_waiter& waiter) noexcept {
+        const spin_guard guard(waiter.lock);
+        void* expected = &waiter;
+        if (p.owner.load(std::memory_order_relaxed) == done()) {
+            return false; // the waiter is or will be resumed, or `join` finds it so
+        }
+        waiter.stopped = true;
+        if (p.owner.compare_exchange_strong(expected, unawaited(), std::memory_order_acquire)) {
+            return true;
+        }
+        waiter.stopped = expected == unawaited(); // else it ended just now
+        return false;
     }
 
     static void leave(promise_base& p, join_waiter& waiter) noexcept {
@@ -95,6 +132,9 @@ public:
             p.coroutine.destroy();
         } else if (before != unawaited()) { // PUBLISHED in both remaining cases
             auto* const waiter = static_cast<join_waiter*>(before);
+            if (waiter->stoppable) [[unlikely]] {
+                const spin_guard nobody_inside(waiter->lock);
+            }
             if (waiter->exec == exec || waiter->exec == nullptr) {
                 next = waiter->coroutine;
             } else {

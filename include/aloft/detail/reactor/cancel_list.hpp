@@ -40,6 +40,26 @@ public:
         return true;
     }
 
+    /// Holder of the reap lock: lists an unfinished one behind the others.
+    void add_last(operation& op) noexcept {
+        const spin_guard guard(lock_);
+        operation_phase expected = operation_phase::in_flight;
+        if (!op.phase.compare_exchange_strong(expected, operation_phase::cancel_listed,
+                                              std::memory_order_relaxed)) {
+            return; // somebody has listed it
+        }
+        op.next_cancel = nullptr;
+        operation* last = first_.load(std::memory_order_relaxed);
+        if (last == nullptr) {
+            first_.store(&op, std::memory_order_relaxed);
+            return;
+        }
+        while (last->next_cancel != nullptr) {
+            last = last->next_cancel;
+        }
+        last->next_cancel = &op;
+    }
+
     /// A hint for whoever does not hold the lock.
     [[nodiscard]] bool empty() const noexcept {
         return first_.load(std::memory_order_relaxed) == nullptr;

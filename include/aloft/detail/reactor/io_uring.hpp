@@ -92,7 +92,16 @@ public:
         }
         submitted_.store(submitted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         op.answers = op.limit == nullptr ? answer_bit::own : answer_bit::own | answer_bit::timeout;
-        op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        if (!op.stoppable) [[likely]] {
+            op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        } else {
+            // seq_cst: the phase against `stop_wanted`, see operation.hpp, 7
+            op.phase.store(operation_phase::in_flight, std::memory_order_seq_cst);
+            if (op.stop_wanted.load(std::memory_order_seq_cst)) {
+                end_before_the_kernel(op);
+                return;
+            }
+        }
         if (!backlog_.empty() || !enqueue(op)) [[unlikely]] {
             backlog_.push(op);
         }
@@ -161,27 +170,7 @@ public:
         if (ring_.unsubmitted() > 0) {
             ring_.enter_as_guest();
         }
-        while (operation* const op = can_cancel_now_.load(std::memory_order_relaxed)
-                                         ? cancels_.take_to_send()
-                                         : nullptr) {
-            const bool offered = ring_.cancel_now(address_of(*op) | tag_own);
-            while (!reap_lock_.try_lock()) {
-                wake(); // the owner is back, and parks with the lock
-                std::this_thread::yield();
-            }
-            {
-                const std::scoped_lock lock(std::adopt_lock, reap_lock_);
-                cancel_list::answered(*op);
-                if (op->answers == 0) { // its own answer came meanwhile
-                    finish(*op, finished);
-                    continue;
-                }
-            }
-            if (!offered) {
-                can_cancel_now_.store(false, std::memory_order_relaxed); // the owner will do it
-                (void)cancels_.add(*op);
-            }
-        }
+        cancel_as_guest(finished);
         try_reap(finished);
     }
 
@@ -205,10 +194,7 @@ public:
         if (!backlog_.empty()) {
             const std::scoped_lock lock(reap_lock_);
             while (work_node* const node = backlog_.pop()) {
-                auto& op = static_cast<operation&>(*node);
-                op.result = -ECANCELED;
-                op.answers = 0;
-                finish(op, deferred_);
+                cancel_here(static_cast<operation&>(*node));
             }
         }
         if (in_flight() > 0 && make_room(1)) {
@@ -235,6 +221,39 @@ private:
     static constexpr std::uint64_t tag_wake = 6;
 
     static_assert(sizeof(time_limit) == sizeof(__kernel_timespec));
+
+    /// Any thread. What the kernel does not know is about to complete, or its owner is just handing
+    /// it over, or it waits in the backlog: it stays listed.
+    void cancel_as_guest(work_list& finished) noexcept {
+        const operation* first_left = nullptr;
+        while (can_cancel_now_.load(std::memory_order_relaxed)) {
+            operation* const op = cancels_.take_to_send();
+            if (op == nullptr) {
+                return;
+            }
+            const bool again = op == first_left;
+            const cancel_answer answer =
+                again ? cancel_answer::not_there : ring_.cancel_now(address_of(*op) | tag_own);
+            while (!reap_lock_.try_lock()) {
+                wake(); // the owner is back, and parks with the lock
+                std::this_thread::yield();
+            }
+            const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+            cancel_list::answered(*op);
+            if (op->answers == 0) { // its own answer came meanwhile
+                finish(*op, finished);
+            } else if (answer == cancel_answer::not_possible) {
+                can_cancel_now_.store(false, std::memory_order_relaxed); // the owner will do it
+                cancels_.add_last(*op);
+            } else if (answer == cancel_answer::not_there) {
+                cancels_.add_last(*op);
+                first_left = first_left == nullptr ? op : first_left;
+            }
+            if (again) {
+                return;
+            }
+        }
+    }
 
     /// False: the queue is full, and the kernel takes nothing.
     [[nodiscard]] bool make_room(unsigned entries) noexcept {
@@ -386,6 +405,18 @@ private:
             return;
         }
         finished.push(op);
+    }
+
+    /// Holder of the reap lock: one that the kernel has not seen, and will not.
+    void cancel_here(operation& op) noexcept {
+        op.result = -ECANCELED;
+        op.answers = 0;
+        finish(op, deferred_);
+    }
+
+    ALOFT_NOINLINE void end_before_the_kernel(operation& op) noexcept {
+        const std::scoped_lock lock(reap_lock_);
+        cancel_here(op);
     }
 
     void refuse(operation& op) noexcept {

@@ -46,6 +46,9 @@ public:
 /// Stands for the addresses that ended rings leave to later ones; see 4.
 inline char ring_addresses = 0;
 
+/// Of the kernel to a cancellation by a call of its own.
+enum class cancel_answer : std::uint8_t { done, not_there, not_possible };
+
 class io_uring_ring {
 public:
     explicit io_uring_ring(unsigned entries) {
@@ -147,8 +150,8 @@ public:
         }
     }
 
-    /// Any thread: cancels at once what was submitted with this user data. False: not offered.
-    [[nodiscard]] bool cancel_now(std::uint64_t user_data) noexcept {
+    /// Any thread: cancels at once what was submitted with this user data.
+    [[nodiscard]] cancel_answer cancel_now(std::uint64_t user_data) noexcept {
         io_uring_sync_cancel_reg request{};
         request.addr = user_data;
         request.fd = -1;
@@ -156,7 +159,12 @@ public:
         request.timeout.tv_nsec = 0;
         const long answer = ::syscall(__NR_io_uring_register, ring_.ring_fd,
                                       IORING_REGISTER_SYNC_CANCEL, &request, 1U);
-        return answer >= 0 || errno != EINVAL;
+        if (answer >= 0) {
+            return cancel_answer::done;
+        }
+        return errno == EINVAL   ? cancel_answer::not_possible
+               : errno == ENOENT ? cancel_answer::not_there
+                                 : cancel_answer::done; // it runs, and has been told
     }
 
     /// One read through the ring, from a pipe: setup that succeeds is not yet a ring that works.

@@ -21,7 +21,12 @@
 // 5. finished: pushed once to the reaper's list; then it belongs to the worker that resumes it.
 // 6. `abandoned` is set by an awaiter that is destroyed in flight. It then waits for `released`,
 //    which the reaper stores as its last touch instead of pushing the operation.
-// 7. Success beats a late cancellation: the result is the operation's own.
+// 7. `stop_wanted` and `stoppable`, which is set before the operation starts, are for a stop request
+//    that comes from any thread, at any time (request_stop). Whoever stops sets stop_wanted and then
+//    looks at the phase; whoever submits sets the phase and then looks at stop_wanted: one of the two
+//    sees the other, so the operation is cancelled by its home, or never reaches the kernel. Hence
+//    cancel() may come while submit() still runs: what the kernel does not know yet stays listed.
+// 8. Success beats a late cancellation: the result is the operation's own.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -82,6 +87,8 @@ struct operation : work_node {
     operation_kind kind = operation_kind::read;
     std::uint8_t answers = 0; // bits of answer_bit that are still owed
     bool timed_out = false;   // the linked timeout ended it
+    bool stoppable = false;
+    atomic<bool> stop_wanted{false};
     atomic<bool> abandoned{false};
     atomic<operation_phase> phase{operation_phase::idle};
 

@@ -5,6 +5,7 @@
 // Life cycle and who may touch it when: timers.hpp.
 #pragma once
 
+#include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/reactor/clock.hpp>
 
@@ -20,9 +21,11 @@ enum class timer_phase : std::uint8_t { idle, armed, fired, refused };
 struct timer : work_node {
     clock_ns deadline = 0;
     timer* previous = nullptr;
-    timers* home = nullptr;
+    atomic<timers*> home{nullptr};
     std::uint16_t slot = 0;
     timer_phase phase = timer_phase::idle;
+    bool stoppable = false; // somebody may take it out before it has been added
+    atomic<bool> stop_wanted{false};
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -16,7 +16,10 @@
 // 2. No allocation: adding, removing and firing cannot fail.
 // 3. `next` is not later than the earliest deadline for the thread that added, readable without the
 //    lock. It may be earlier after a removal; then the next collection corrects it.
-// 4. A timer never fires before its deadline. Timers fire in the order of their ticks, those of one
+// 4. Whoever takes a stoppable timer out sets stop_wanted and then looks at its home; whoever adds it
+//    sets home and then looks at stop_wanted: one of the two sees the other. So it is taken out of
+//    its slot, or refused, or has fired; it never stays.
+// 5. A timer never fires before its deadline. Timers fire in the order of their ticks, those of one
 //    tick in the order in which they were added.
 #pragma once
 
@@ -36,14 +39,22 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class timers {
 public:
-    /// Owner only. False if the timers are refused: the caller resumes the timer itself.
+    /// Owner only. False if the timer is refused: the caller resumes it itself.
     [[nodiscard]] bool add(timer& t) noexcept {
         const std::scoped_lock lock(lock_);
         if (refusing_) {
             t.phase = timer_phase::refused;
             return false;
         }
-        t.home = this;
+        if (!t.stoppable) [[likely]] {
+            t.home.store(this, std::memory_order_relaxed);
+        } else {
+            t.home.store(this, std::memory_order_seq_cst); // against stop_wanted: 4
+            if (t.stop_wanted.load(std::memory_order_seq_cst)) {
+                t.phase = timer_phase::refused;
+                return false;
+            }
+        }
         t.phase = timer_phase::armed;
         file(t);
         if (t.deadline < next_.load(std::memory_order_relaxed)) {

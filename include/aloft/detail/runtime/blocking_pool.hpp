@@ -8,7 +8,9 @@
 //    before it waits or retires, so none is left behind.
 // 3. A new thread is started when a call finds nobody waiting. If that fails and there is no thread
 //    at all, the call is refused; if there are some, one of them will take it.
-// 4. stop() refuses what is queued and joins the threads, so the last call has been answered.
+// 4. A call is answered once: run() and withdraw() both go by its phase, under the mutex. One that is
+//    withdrawn before it comes is refused when it does.
+// 5. stop() refuses what is queued and joins the threads, so the last call has been answered.
 #pragma once
 
 #include <aloft/detail/coro/executor.hpp>
@@ -39,7 +41,7 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             join_retired();
-            if (stopping_) {
+            if (stopping_ || call.phase == blocking_call::phase_kind::withdrawn) {
                 refused = blocking_call::outcome_kind::canceled;
             } else if (waiting_ > queued_ || threads_.size() >= most_threads_ || start_thread()) {
                 push(call);
@@ -48,8 +50,24 @@ public:
             } else {
                 refused = blocking_call::outcome_kind::no_thread;
             }
+            call.phase = blocking_call::phase_kind::answered;
         }
         call.run(call, refused); // PUBLISHED
+    }
+
+    /// Any thread, while the call exists. What has begun goes on.
+    void withdraw(blocking_call& call) noexcept {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (call.phase == blocking_call::phase_kind::fresh) {
+                call.phase = blocking_call::phase_kind::withdrawn;
+            }
+            if (call.phase != blocking_call::phase_kind::queued) {
+                return;
+            }
+            unlink(call);
+        }
+        call.run(call, blocking_call::outcome_kind::canceled); // PUBLISHED
     }
 
     /// Threads that exist now.
@@ -78,6 +96,9 @@ public:
             const std::scoped_lock lock(mutex_);
             stopping_ = true;
             queued = std::exchange(head_, nullptr);
+            for (blocking_call* each = queued; each != nullptr; each = each->next) {
+                each->phase = blocking_call::phase_kind::answered;
+            }
             tail_ = nullptr;
             queued_ = 0;
             arrived_.notify_all();
@@ -94,9 +115,23 @@ private:
 
     void push(blocking_call& call) noexcept {
         call.next = nullptr;
+        call.phase = blocking_call::phase_kind::queued;
         (tail_ == nullptr ? head_ : tail_->next) = &call;
         tail_ = &call;
         ++queued_;
+    }
+
+    void unlink(blocking_call& call) noexcept {
+        blocking_call* before = nullptr;
+        for (blocking_call* at = head_; at != &call; at = at->next) {
+            before = at;
+        }
+        (before == nullptr ? head_ : before->next) = call.next;
+        if (tail_ == &call) {
+            tail_ = before;
+        }
+        call.phase = blocking_call::phase_kind::answered;
+        --queued_;
     }
 
     /// False if there is no thread that could take a call.
@@ -135,6 +170,7 @@ private:
             if (head_ != nullptr) {
                 blocking_call& call = *head_;
                 head_ = call.next;
+                call.phase = blocking_call::phase_kind::answered;
                 if (head_ == nullptr) {
                     tail_ = nullptr;
                 }

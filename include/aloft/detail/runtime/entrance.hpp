@@ -21,10 +21,11 @@ namespace aloft::inline ALOFT_ABI::detail {
 class scheduler;
 class worker;
 
-/// Makes a scheduler and starts its threads; throws std::system_error. `root` is what its tasks
-/// inherit. `description` gets what is to be said about the backend.
-[[nodiscard]] ALOFT_SEPARABLE scheduler*
-open_scheduler(const runtime_options& options, environment& root, std::string& description);
+/// Makes a scheduler and starts its threads; throws std::system_error. `root`, the owner's, is what
+/// its tasks inherit. `description` gets what is to be said about the backend.
+[[nodiscard]] ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
+                                                        environment_owner& owner, environment& root,
+                                                        std::string& description);
 /// Stops it and waits for its end; in a child process after fork() it does nothing.
 ALOFT_SEPARABLE void close_scheduler(scheduler* opened) noexcept;
 
@@ -53,7 +54,12 @@ private:
 /// For a frame that is destroyed while `op` is in flight: returns when nobody will touch it.
 ALOFT_SEPARABLE void abandon(operation& op) noexcept;
 
-/// True if an armed timer was taken out; false if it has fired.
+/// Asks an operation that is stoppable to end early. Any thread, while the record exists, whether it
+/// has been started or not.
+ALOFT_SEPARABLE void request_stop(operation& op) noexcept;
+
+/// True if an armed timer was taken out; false if it has fired, or, being stoppable, has not been
+/// added yet and will be refused.
 [[nodiscard]] ALOFT_SEPARABLE bool remove(timer& t) noexcept;
 
 /// Whether an operation that can complete at once may do so without the scheduler.

@@ -48,7 +48,8 @@ inline void print_and_terminate(std::exception_ptr error, std::string_view task_
     std::terminate();
 }
 
-ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, environment& root,
+ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
+                                          environment_owner& owner, environment& root,
                                           std::string& description) {
     check_option("threads", options.threads().value_or(1), runtime_options::most_threads);
     check_option("blocking_threads", options.blocking_threads(),
@@ -66,6 +67,8 @@ ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, enviro
                                             options.on_unhandled() ? options.on_unhandled()
                                                                    : &print_and_terminate);
     root.exec = made.get();
+    made->owner = &owner;
+    made->root_stop = &owner.root_stop();
     made->start(root);
     return made.release();
 }
@@ -91,6 +94,9 @@ ALOFT_SEPARABLE int current_worker_index() noexcept {
 }
 
 ALOFT_SEPARABLE start_place::start_place(const environment* env) : here_(current_worker()) {
+    if (executor_of(env) == nullptr) {
+        env = nullptr;
+    }
     if (env == nullptr && here_ == nullptr) {
         env = &need_environment("an operation");
     }
@@ -122,8 +128,17 @@ ALOFT_SEPARABLE void abandon(operation& op) noexcept {
     op.home->abandon(op);
 }
 
+ALOFT_SEPARABLE void request_stop(operation& op) noexcept {
+    op.stop_wanted.store(true, std::memory_order_seq_cst); // against the phase: operation.hpp, 7
+    if (op.phase.load(std::memory_order_seq_cst) == operation_phase::in_flight) {
+        op.home->cancel(op);
+    }
+}
+
 ALOFT_SEPARABLE bool remove(timer& t) noexcept {
-    return t.home != nullptr && t.home->remove(t);
+    t.stop_wanted.store(true, std::memory_order_seq_cst); // against home: timers.hpp, 4
+    timers* const home = t.home.load(std::memory_order_seq_cst);
+    return home != nullptr && home->remove(t);
 }
 
 ALOFT_SEPARABLE bool may_complete_at_once() noexcept {

@@ -7,7 +7,7 @@
 //
 // stop() in order: 1. Calls that wait for a blocking thread are refused, and all later ones. 2.
 // stopping is set; every worker cancels what it has in flight and refuses what comes later with
-// "operation canceled". 3. The tasks run to their ends, by their own exception handling. 4. The
+// "operation canceled"; the root stop state cancels what waits for other tasks. 3. The tasks run to their ends, by their own exception handling. 4. The
 // worker that finds all tasks ended sets terminated; each worker leaves when nothing of its own is
 // in flight. 5. The workers' threads are joined, the watcher's, the spares', and rings closed.
 #pragma once
@@ -96,6 +96,9 @@ public:
         blocking_.cancel_queued();
         shared_.stopping.store(true, std::memory_order_seq_cst);
         worker::wake_everybody(shared_);
+        if (root_stop != nullptr) {
+            (void)root_stop->request_stop();
+        }
         // The spares' threads are the watcher's to start until it has ended; all workers leave when
         // every task has ended.
         for (std::thread& each : threads_) {
@@ -165,6 +168,7 @@ public:
     void wake_for_work() noexcept override { worker::notify(shared_); }
 
     void run_blocking(blocking_call& call) noexcept override { blocking_.run(call); }
+    void withdraw_blocking(blocking_call& call) noexcept override { blocking_.withdraw(call); }
 
     void task_started_outside() noexcept override {
         shared_.outside.started.fetch_add(1, std::memory_order_seq_cst);

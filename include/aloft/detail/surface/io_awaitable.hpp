@@ -17,6 +17,8 @@
 // 1. An awaiter that is destroyed in flight cancels its operation and waits until the kernel is
 //    done with it: buffers and record are never freed under the kernel's hands. If the operation
 //    had succeeded, its value is made and destroyed: no descriptor is left open.
+// 2. Where the task can be stopped, the awaiter is listed with its stop state from before the
+//    operation is submitted until it is resumed. A stop that comes first ends it without the kernel.
 #pragma once
 
 #include <aloft/detail/runtime/entrance.hpp>
@@ -36,7 +38,7 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 template <class Request>
-class [[nodiscard]] io_awaiter {
+class [[nodiscard]] io_awaiter : stop_node {
 public:
     using value_type = typename Request::value_type;
 
@@ -45,12 +47,61 @@ public:
     io_awaiter& operator=(const io_awaiter&) = delete;
     ~io_awaiter() {
         if (in_flight_) [[unlikely]] {
+            forget_stop();
             abandon(operation_);
             give_back();
         }
     }
 
-    [[nodiscard]] bool await_ready() {
+    /// What ends at once is found out behind the question whether the task is stopped, which needs
+    /// the coroutine.
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <class Promise>
+    ALOFT_AWAIT_SUSPEND bool await_suspend(std::coroutine_handle<Promise> self) {
+        const environment* const env = environment_of(self);
+        stop_state* const stop = stop_of(env);
+        if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
+            operation_.result = -ECANCELED;
+            return false;
+        }
+        if (ends_at_once()) {
+            return false;
+        }
+        const start_place place(env);
+        operation_.coroutine = self;
+        if (stop != nullptr && !listen(*stop)) {
+            operation_.result = -ECANCELED;
+            return false;
+        }
+        in_flight_ = true;
+        place.start(operation_); // PUBLISHED
+        return true;
+    }
+
+    value_type await_resume() {
+        resumed();
+        if (operation_.result < 0) [[unlikely]] {
+            throw_error(error(), request_.name());
+        }
+        return request_.finish(operation_.result);
+    }
+
+    result<value_type> await_resume_as_result() {
+        resumed();
+        if (operation_.result < 0) [[unlikely]] {
+            return failure(error());
+        }
+        if constexpr (std::is_void_v<value_type>) {
+            request_.finish(operation_.result);
+            return {};
+        } else {
+            return request_.finish(operation_.result);
+        }
+    }
+
+private:
+    [[nodiscard]] ALOFT_ALWAYS_INLINE bool ends_at_once() {
         if constexpr (requires { request_.attempt(); }) {
             if (may_complete_at_once()) {
                 if (const std::optional<std::int32_t> answer = request_.attempt()) {
@@ -66,36 +117,26 @@ public:
         return false;
     }
 
-    template <class Promise>
-    ALOFT_AWAIT_SUSPEND void await_suspend(std::coroutine_handle<Promise> self) {
-        const start_place place(environment_of(self));
-        operation_.coroutine = self;
-        in_flight_ = true;
-        place.start(operation_); // PUBLISHED
+    [[nodiscard]] bool listen(stop_state& stop) noexcept {
+        operation_.stoppable = true;
+        run = [](stop_node& self) noexcept {
+            request_stop(static_cast<io_awaiter&>(self).operation_);
+        };
+        stop_ = stop.add(*this) ? &stop : nullptr;
+        return stop_ != nullptr;
     }
 
-    value_type await_resume() {
+    void forget_stop() noexcept {
+        if (stop_ != nullptr) {
+            std::exchange(stop_, nullptr)->remove(*this);
+        }
+    }
+
+    void resumed() noexcept {
         in_flight_ = false;
-        if (operation_.result < 0) [[unlikely]] {
-            throw_error(error(), request_.name());
-        }
-        return request_.finish(operation_.result);
+        forget_stop();
     }
 
-    result<value_type> await_resume_as_result() {
-        in_flight_ = false;
-        if (operation_.result < 0) [[unlikely]] {
-            return failure(error());
-        }
-        if constexpr (std::is_void_v<value_type>) {
-            request_.finish(operation_.result);
-            return {};
-        } else {
-            return request_.finish(operation_.result);
-        }
-    }
-
-private:
     /// What an abandoned operation opened or accepted is closed again.
     void give_back() noexcept {
         if (operation_.result < 0) {
@@ -112,9 +153,11 @@ private:
             return std::make_error_code(std::errc::timed_out);
         }
         // A call that a kernel thread makes for us ends in this way when it is cancelled.
-        std::error_code code = operation_.result == -EINTR && is_stopping_here()
-                                   ? canceled_error()
-                                   : system_error_code(-operation_.result);
+        const bool canceled =
+            operation_.result == -EINTR &&
+            (operation_.stop_wanted.load(std::memory_order_relaxed) || is_stopping_here());
+        std::error_code code =
+            canceled ? canceled_error() : system_error_code(-operation_.result);
         if constexpr (requires { request_.refine(code); }) {
             code = request_.refine(code);
         }
@@ -123,6 +166,7 @@ private:
 
     Request request_;
     operation operation_;
+    stop_state* stop_ = nullptr; // where this is listed
     bool in_flight_ = false;
 };
 

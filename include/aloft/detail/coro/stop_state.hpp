@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Whether work has been asked to stop, and who is to be told: what a stop_source holds.
+// Layer: L1 coro
+//
+// A state may have a parent: what stops the parent stops it too. That costs nothing until somebody
+// wants to be told: only then, once, the state joins its parent's list. Until then, whoever asks
+// looks at the parents as well.
+//
+//   node:   unlisted --add--> listed --remove-------------> unlisted
+//                             listed --request_stop--> running --run() returns--> unlisted
+//   state:  open --request_stop (once)--> stopped --everybody has been told--> finished
+//
+// 1. The list, a node's links, and the step from open to stopped are touched under the lock. run() is
+//    called without it.
+// 2. A node that add() has listed is run exactly once, or removed, never both: request_stop and
+//    remove both take it out of the list under the lock.
+// 3. When remove() has returned, run() is not running on another thread and never will be. On the
+//    thread that is inside run() remove() returns at once, so that a callback may end its own life.
+//    request_stop does not touch a node behind run().
+// 4. No stop is lost between a state and its parent. The first add() sets `joined`, then joins the
+//    parent. If the parent was stopped before that, the join is refused and the adding thread stops
+//    this state itself; if the parent is stopped later, it finds this state in its list. A second
+//    add() that comes between relies on the first one, which is one of those two.
+// 5. A state outlives its nodes. Its destructor waits until a request_stop that is under way on
+//    another thread has finished: what a callback wakes may destroy the source at once.
+#pragma once
+
+#include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+
+#include <cstdint>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+/// Somebody who is to be told. It lives in an awaiter or in a stop_callback.
+struct stop_node {
+    stop_node* next = nullptr;
+    stop_node** link = nullptr; // the pointer that points here; nullptr: not listed
+    void (*run)(stop_node&) noexcept = nullptr;
+};
+
+constinit inline thread_local char thread_mark_byte = 0;
+
+/// Different for every thread that exists.
+[[nodiscard]] ALOFT_NOINLINE inline const void* thread_mark() noexcept {
+    return &thread_mark_byte;
+}
+
+/// As a node it is its own entry in its parent's list.
+class stop_state : stop_node {
+public:
+    stop_state() noexcept = default;
+    explicit stop_state(stop_state* parent) noexcept : parent_(parent) {}
+    stop_state(const stop_state&) = delete;
+    stop_state& operator=(const stop_state&) = delete;
+    ~stop_state() {
+        // order(stop.flags): acquire; what request_stop did is over
+        const std::uint32_t flags = flags_.load(std::memory_order_acquire);
+        if (flags != 0) [[unlikely]] {
+            end(flags);
+        }
+        require(first_ == nullptr, "a stop_source was destroyed before what it is to stop");
+    }
+
+    /// Before anybody else knows this state.
+    void set_parent(stop_state* parent) noexcept { parent_ = parent; }
+
+    [[nodiscard]] bool stop_requested() const noexcept {
+        for (const stop_state* each = this; each != nullptr; each = each->parent_) {
+            // order(stop.flags): acquire; what came before the request becomes visible
+            if ((each->flags_.load(std::memory_order_acquire) & stopped) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// False: stop has been requested, and the node is not listed. True: node.run() will be called
+    /// when it is; that may be before this returns, on this thread or on another.
+    [[nodiscard]] bool add(stop_node& node) noexcept {
+        bool joins = false;
+        {
+            const spin_guard guard(lock_);
+            const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+            if ((flags & stopped) != 0) {
+                return false;
+            }
+            list(node);
+            joins = parent_ != nullptr && (flags & joined) == 0;
+            if (joins) {
+                flags_.store(flags | joined, std::memory_order_relaxed);
+            }
+        }
+        if (joins) {
+            run = [](stop_node& self) noexcept {
+                (void)static_cast<stop_state&>(self).request_stop();
+            };
+            if (!parent_->add(*this)) {
+                (void)request_stop();
+            }
+        }
+        return true;
+    }
+
+    /// For every node that add() was called with.
+    void remove(stop_node& node) noexcept {
+        {
+            const spin_guard guard(lock_);
+            if (node.link != nullptr) {
+                unlist(node);
+                return;
+            }
+        }
+        // It has run, or runs, or was never listed.
+        // order(stop.flags): acquire; runner_ becomes visible
+        if ((flags_.load(std::memory_order_acquire) & stopped) == 0 || runner_ == thread_mark()) {
+            return;
+        }
+        // order(stop.running): acquire; what run() did becomes visible
+        while (running_.load(std::memory_order_acquire) == &node) {
+            running_.wait(&node, std::memory_order_relaxed);
+        }
+    }
+
+    /// True: this call was the first one. When it returns, everybody listed has been told.
+    bool request_stop() noexcept {
+        lock_.lock();
+        std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        if ((flags & stopped) != 0) {
+            lock_.unlock();
+            return false;
+        }
+        flags |= stopped;
+        runner_ = thread_mark();
+        // order(stop.flags): release; what came before the request becomes visible
+        flags_.store(flags, std::memory_order_release);
+        while (stop_node* const node = first_) {
+            unlist(*node);
+            running_.store(node, std::memory_order_relaxed);
+            lock_.unlock();
+            node->run(*node); // the node may be gone behind this
+            // order(stop.running): release; what run() did becomes visible
+            running_.store(nullptr, std::memory_order_release);
+            running_.notify_all();
+            lock_.lock();
+        }
+        lock_.unlock();
+        // order(stop.flags): release; the destructor may go on
+        flags_.store(flags | finished, std::memory_order_release); // PUBLISHED
+        flags_.notify_all();
+        return true;
+    }
+
+private:
+    static constexpr std::uint32_t stopped = 1;
+    static constexpr std::uint32_t finished = 2;
+    static constexpr std::uint32_t joined = 4; // to the parent
+
+    ALOFT_NOINLINE void end(std::uint32_t flags) noexcept {
+        if ((flags & joined) != 0) {
+            parent_->remove(*this);
+        }
+        // A request may have come before the node was removed.
+        // order(stop.flags): acquire; what request_stop did is over
+        flags = flags_.load(std::memory_order_acquire);
+        while ((flags & (stopped | finished)) == stopped) {
+            require(runner_ != thread_mark(), "a stop_source was destroyed by a callback of its own");
+            flags_.wait(flags, std::memory_order_relaxed);
+            flags = flags_.load(std::memory_order_acquire);
+        }
+    }
+
+    void list(stop_node& node) noexcept {
+        node.next = first_;
+        node.link = &first_;
+        if (first_ != nullptr) {
+            first_->link = &node.next;
+        }
+        first_ = &node;
+    }
+
+    static void unlist(stop_node& node) noexcept {
+        *node.link = node.next;
+        if (node.next != nullptr) {
+            node.next->link = node.link;
+        }
+        node.next = nullptr;
+        node.link = nullptr;
+    }
+
+    atomic<std::uint32_t> flags_{0};
+    spin_lock lock_;
+    stop_node* first_ = nullptr;
+    stop_state* parent_ = nullptr;
+    atomic<stop_node*> running_{nullptr};
+    const void* runner_ = nullptr; // who is in request_stop; written before `stopped` is released
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail

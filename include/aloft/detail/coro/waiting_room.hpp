@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// Where tasks wait, in the order of their coming, for something that other tasks give them: the part
+// that all synchronisation primitives share.
+// Layer: L1 coro
+//
+//   waiter:  idle --wait--> queued --take--> given     (resumed by whoever gives)
+//            idle --wait--> given                      (there was something: not suspended)
+//            idle, queued --stop request--> canceled   (resumed by the request if it was queued)
+//
+// 1. The queue, the waiters' phases, and the primitive's own condition are touched under the room's
+//    lock. A waiter looks at the condition and joins the queue in one critical section; whoever
+//    changes the condition takes waiters out in one. So no waiter stays beside what it waits for.
+// 2. A waiter is resumed by the one who took it out of the queue, behind the lock, through its own
+//    executor. Until it is resumed nobody else touches it.
+// 3. A task that can be stopped is listed with its stop state before it waits, and leaves that list
+//    when it is resumed. A request that comes between is seen under the lock.
+// 4. All others are stopped by their runtime's end only. The room itself is listed with the runtime,
+//    once, when the first of them has to wait: waiting costs nothing for it afterwards. The end of
+//    the runtime takes out its waiters and the room's entry. Waiters of a second runtime at the same
+//    time are listed with that one each.
+// 5. A room is destroyed when nobody waits, and not while a runtime ends whose tasks waited here.
+#pragma once
+
+#include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/coro/stop_state.hpp>
+#include <aloft/error.hpp>
+
+#include <coroutine>
+#include <cstdint>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+class waiting_room;
+
+enum class wait_phase : std::uint8_t { idle, queued, given, canceled };
+
+/// One who waits; it lives in the awaiter.
+struct room_waiter : work_node, stop_node {
+    room_waiter* previous = nullptr;
+    executor* exec = nullptr;
+    stop_state* stop = nullptr; // where it is listed
+    waiting_room* room = nullptr;
+    wait_phase phase = wait_phase::idle;
+    std::uint8_t kind = 0; // the primitive's: who waits for what
+};
+
+class waiting_room : stop_node {
+public:
+    waiting_room() noexcept = default;
+    waiting_room(const waiting_room&) = delete;
+    waiting_room& operator=(const waiting_room&) = delete;
+    ~waiting_room() {
+        require(first_ == nullptr, "a synchronisation object was destroyed while tasks wait for it");
+        if (root_ != nullptr) {
+            root_->remove(*this);
+        }
+    }
+
+    [[nodiscard]] spin_lock& lock() noexcept { return lock_; }
+
+    /// Waits unless `try_take()`, called under the lock, gives true. The return value of
+    /// await_suspend: false if the task goes on at once.
+    template <class TryTake>
+    [[nodiscard]] bool wait(room_waiter& w, std::coroutine_handle<> self, const environment* env,
+                            TryTake&& try_take, const char* who) {
+        stop_state* stop = stop_of(env);
+        if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
+            w.phase = wait_phase::canceled;
+            return false;
+        }
+        {
+            const spin_guard guard(lock_);
+            if (try_take()) {
+                w.phase = wait_phase::given;
+                return false;
+            }
+        }
+        w.exec = &need_executor(env, who);
+        w.coroutine = self;
+        w.room = this;
+        if (stop == nullptr && !is_listed_with(*w.exec)) [[unlikely]] {
+            stop = w.exec->root_stop;
+        }
+        if (stop != nullptr) {
+            w.run = &waiting_room::stop_one;
+            if (!stop->add(w)) {
+                w.phase = wait_phase::canceled;
+                return false;
+            }
+            w.stop = stop;
+        }
+        const spin_guard guard(lock_);
+        if (w.phase == wait_phase::canceled || (stop == nullptr && root_ != w.exec->root_stop)) {
+            w.phase = wait_phase::canceled; // the request came just now
+            return false;
+        }
+        if (try_take()) {
+            w.phase = wait_phase::given;
+            return false;
+        }
+        push(w);
+        return true; // PUBLISHED
+    }
+
+    /// The awaiter is resumed, or was not suspended. False: stopped.
+    [[nodiscard]] static bool resumed(room_waiter& w) noexcept {
+        if (w.stop != nullptr) {
+            w.stop->remove(w);
+            w.stop = nullptr;
+        }
+        w.room = nullptr;
+        return w.phase != wait_phase::canceled;
+    }
+
+    /// For the destructor of an awaiter, whose frame may be destroyed while it waits.
+    static void forget(room_waiter& w) noexcept {
+        if (w.room == nullptr) [[likely]] {
+            return; // it has been resumed, or never waited
+        }
+        if (w.stop != nullptr) {
+            w.stop->remove(w);
+        }
+        const spin_guard guard(w.room->lock_);
+        require(w.phase == wait_phase::queued,
+                "a frame was destroyed between getting what it waited for and being resumed");
+        w.room->unlink(w);
+    }
+
+    // ---- under the lock ----
+
+    [[nodiscard]] room_waiter* first() const noexcept { return first_; }
+    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    [[nodiscard]] static room_waiter* after(room_waiter& w) noexcept {
+        return static_cast<room_waiter*>(static_cast<work_node*>(w.work_node::next));
+    }
+
+    /// Takes a waiter out; behind the lock the caller resumes all of `woken`.
+    void give(room_waiter& w, work_list& woken) noexcept {
+        unlink(w);
+        w.phase = wait_phase::given;
+        woken.push(w);
+    }
+
+    // ---- behind the lock ----
+
+    static void resume_all(work_list& woken) noexcept {
+        while (work_node* const node = woken.pop()) {
+            room_waiter& w = static_cast<room_waiter&>(*node);
+            w.exec->post(w); // PUBLISHED
+        }
+    }
+
+private:
+    /// Lists the room with the runtime if it is listed nowhere. False: it is listed with another one,
+    /// or that runtime is ending.
+    [[nodiscard]] bool is_listed_with(executor& exec) noexcept {
+        stop_state* const root = exec.root_stop;
+        if (root == nullptr) {
+            return true; // it never ends early
+        }
+        {
+            const spin_guard guard(lock_);
+            if (root_ != nullptr) {
+                return root_ == root;
+            }
+            if (listing_) {
+                return false;
+            }
+            listing_ = true;
+        }
+        run = [](stop_node& self) noexcept { static_cast<waiting_room&>(self).runtime_ends(); };
+        const bool added = root->add(*this);
+        const spin_guard guard(lock_);
+        listing_ = false;
+        if (added && !ended_meanwhile_) {
+            root_ = root;
+        }
+        ended_meanwhile_ = false;
+        return root_ == root;
+    }
+
+    void runtime_ends() noexcept {
+        work_list woken;
+        {
+            const spin_guard guard(lock_);
+            ended_meanwhile_ = listing_;
+            const stop_state* const root = root_;
+            root_ = nullptr;
+            for (room_waiter* w = first_; w != nullptr;) {
+                room_waiter* const follower = after(*w);
+                if (w->stop == nullptr && w->exec->root_stop == root) {
+                    unlink(*w);
+                    w->phase = wait_phase::canceled;
+                    woken.push(*w);
+                }
+                w = follower;
+            }
+        }
+        resume_all(woken);
+    }
+
+    static void stop_one(stop_node& node) noexcept {
+        auto& w = static_cast<room_waiter&>(node);
+        {
+            const spin_guard guard(w.room->lock_);
+            const bool queued = w.phase == wait_phase::queued;
+            if (queued) {
+                w.room->unlink(w);
+            } else if (w.phase != wait_phase::idle) {
+                return;
+            }
+            w.phase = wait_phase::canceled;
+            if (!queued) {
+                return;
+            }
+        }
+        w.exec->post(w); // PUBLISHED
+    }
+
+    void push(room_waiter& w) noexcept {
+        w.phase = wait_phase::queued;
+        w.work_node::next = nullptr;
+        w.previous = last_;
+        if (last_ == nullptr) {
+            first_ = &w;
+        } else {
+            last_->work_node::next = &w;
+        }
+        last_ = &w;
+    }
+
+    void unlink(room_waiter& w) noexcept {
+        room_waiter* const follower = after(w);
+        if (w.previous == nullptr) {
+            first_ = follower;
+        } else {
+            w.previous->work_node::next = follower;
+        }
+        if (follower == nullptr) {
+            last_ = w.previous;
+        } else {
+            follower->previous = w.previous;
+        }
+        w.work_node::next = nullptr;
+    }
+
+    spin_lock lock_;
+    bool listing_ = false;         // somebody is just listing the room with a runtime
+    bool ended_meanwhile_ = false; // and that runtime's end came before it had
+    room_waiter* first_ = nullptr;
+    room_waiter* last_ = nullptr;
+    stop_state* root_ = nullptr; // of the runtime that the room is listed with
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail
