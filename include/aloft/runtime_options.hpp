@@ -94,7 +94,8 @@ public:
 
     /// Called with an exception that nobody collected and the name of the coroutine that let it
     /// out, on the thread where that was found: on several at once, and after the runtime's end if
-    /// a handle outlives it. Default: print both and terminate.
+    /// a handle outlives it. Not for a task that ends as cancelled because the runtime is destroyed.
+    /// Default: print both and terminate.
     runtime_options& on_unhandled(unhandled_handler handler) {
         unhandled_ = std::move(handler);
         return *this;

@@ -64,8 +64,7 @@ public:
     }
 
     [[nodiscard]] static sleep_stop* of(timer& sleeper) noexcept {
-        return static_cast<sleep_stop*>(
-            static_cast<callback_frame*>(sleeper.coroutine.address()));
+        return static_cast<sleep_stop*>(static_cast<callback_frame*>(sleeper.coroutine.address()));
     }
 
     /// When the timer is in nobody's hands any more.
@@ -155,8 +154,7 @@ public:
     }
 
 private:
-    [[nodiscard]] bool start_stoppable(const start_place& place, stop_state& stop,
-                                       executor& exec) {
+    [[nodiscard]] bool start_stoppable(const start_place& place, stop_state& stop, executor& exec) {
         sleep_stop* const record = sleep_stop::make(*this, stop, exec);
         if (!sleep_stop::begin(record)) {
             phase = timer_phase::refused;

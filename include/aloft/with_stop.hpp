@@ -110,9 +110,7 @@ public:
         token_ = stop_above(env);
         return false;
     }
-    [[nodiscard]] stop_token await_resume() const noexcept {
-        return stop_access::token_of(token_);
-    }
+    [[nodiscard]] stop_token await_resume() const noexcept { return stop_access::token_of(token_); }
 
 private:
     stop_state* token_ = nullptr;

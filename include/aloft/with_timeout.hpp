@@ -105,7 +105,8 @@ private:
     }
 
     static std::coroutine_handle<> child_ended(promise_base& child) noexcept {
-        auto& self = *static_cast<with_timeout_awaiter*>(child.owner.load(std::memory_order_relaxed));
+        auto& self =
+            *static_cast<with_timeout_awaiter*>(child.owner.load(std::memory_order_relaxed));
         const std::coroutine_handle<> parent = self.parent_;
         if (!self.timing_ || detail::remove(self)) {
             return parent;

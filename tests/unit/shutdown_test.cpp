@@ -27,11 +27,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -322,7 +325,7 @@ TEST_CASE("a cancelled task cleans up: what it begins is refused, and it may try
     CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE("tasks that wait for each other end when the one that waits for an operation does") {
+TEST_CASE("tasks that wait for each other, and those that wait for an operation, are stopped") {
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u);
     std::atomic<int> begun{0};
@@ -333,17 +336,41 @@ TEST_CASE("tasks that wait for each other end when the one that waits for an ope
         for (int i = 0; i < 100; ++i) {
             spawn(rt, [&]() -> task<void> {
                 begun.fetch_add(1);
-                co_await gate.acquire();
-                ended.fetch_add(1);
+                if (!co_await as_result(gate.acquire())) {
+                    ended.fetch_add(1);
+                }
             }).detach();
         }
-        spawn(rt, [&]() -> task<void> {
-            (void)co_await as_result(aloft::sleep_for(1h));
-            gate.release(100);
-        }).detach();
+        spawn(rt, [&]() -> task<void> { (void)co_await as_result(aloft::sleep_for(1h)); }).detach();
         wait_until([&] { return begun == 100; });
     }
     CHECK(ended == 100);
+}
+
+TEST_CASE("a task that ends as cancelled with its runtime is no unhandled exception") {
+    std::atomic<int> reported{0};
+    std::atomic<int> begun{0};
+    aloft::semaphore gate(0);
+    {
+        runtime rt(workers(2).on_unhandled(
+            [&](std::exception_ptr, std::string_view) { reported.fetch_add(1); }));
+        spawn(rt, [&]() -> task<void> {
+            begun.fetch_add(1);
+            co_await gate.acquire();
+        }).detach();
+        spawn(rt, [&]() -> task<void> {
+            begun.fetch_add(1);
+            co_await aloft::sleep_for(1h);
+        }).detach();
+        spawn(rt, [&]() -> task<void> {
+            begun.fetch_add(1);
+            if (!co_await as_result(aloft::sleep_for(1h))) {
+                throw std::runtime_error("another failure");
+            }
+        }).detach();
+        wait_until([&] { return begun == 3; });
+    }
+    CHECK(reported == 1);
 }
 
 TEST_CASE("handles outlive the runtime and still hold the results") {

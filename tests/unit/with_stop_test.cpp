@@ -181,8 +181,7 @@ TEST_CASE("waiting for a descriptor is stopped") {
 
 TEST_CASE("an accept is stopped") {
     runtime rt(runtime_options{}.threads(2));
-    aloft::tcp_listener listener =
-        aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
+    aloft::tcp_listener listener = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
     stops_promptly(rt, [&] { return listener.accept(); });
 }
 
@@ -202,8 +201,8 @@ TEST_CASE("a permit that is there is not taken by a task that has been stopped")
     source.request_stop();
     std::atomic<int> begun{0};
     std::atomic<end> how{end::none};
-    sync_wait(rt, with_stop(source.get_token(),
-                            record([&] { return permits.acquire(); }, begun, how)));
+    sync_wait(rt,
+              with_stop(source.get_token(), record([&] { return permits.acquire(); }, begun, how)));
     CHECK(how.load() == end::canceled);
     CHECK(permits.try_acquire());
 }
@@ -338,9 +337,9 @@ TEST_CASE("what is stopped by others than the limit ends as cancelled, not as to
         test_support::wait_until([&] { return begun.load() > 0; });
         source.request_stop();
     });
-    sync_wait(rt, with_stop(source.get_token(),
-                            record([] { return with_timeout(1h, aloft::sleep_for(1h)); }, begun,
-                                   how)));
+    sync_wait(rt,
+              with_stop(source.get_token(),
+                        record([] { return with_timeout(1h, aloft::sleep_for(1h)); }, begun, how)));
     stopper.join();
     CHECK(how.load() == end::canceled);
 }
@@ -425,8 +424,7 @@ TEST_CASE("a permit and a stop request race, and the permit is never lost nor do
     semaphore permits(0);
     races(
         "permits against stop", 100'000, [&] { return permits.acquire(); },
-        [&] { permits.release(); },
-        [&](bool got) { return permits.try_acquire() != got; });
+        [&] { permits.release(); }, [&](bool got) { return permits.try_acquire() != got; });
 }
 
 TEST_CASE("a descriptor's readiness and a stop request race") {
@@ -439,8 +437,9 @@ TEST_CASE("a descriptor's readiness and a stop request race") {
 
 TEST_CASE("a sleep's end and a stop request race") {
     races(
-        "sleep against stop", 100'000, [] { return aloft::sleep_for(std::chrono::microseconds(30)); },
-        [] {}, [](bool) { return true; });
+        "sleep against stop", 100'000,
+        [] { return aloft::sleep_for(std::chrono::microseconds(30)); }, [] {},
+        [](bool) { return true; });
 }
 
 TEST_CASE("a task's end and a stop request race, and the handle is joined in the end") {

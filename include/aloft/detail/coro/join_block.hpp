@@ -54,9 +54,7 @@ public:
         parent_ = parent;
     }
 
-    [[nodiscard]] const environment* children_environment() const noexcept {
-        return &environment_;
-    }
+    [[nodiscard]] const environment* children_environment() const noexcept { return &environment_; }
 
     /// The hook of a child: notes the first exception, and gives what this thread does next.
     template <class T>

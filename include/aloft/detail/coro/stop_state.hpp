@@ -165,7 +165,8 @@ private:
         // order(stop.flags): acquire; what request_stop did is over
         flags = flags_.load(std::memory_order_acquire);
         while ((flags & (stopped | finished)) == stopped) {
-            require(runner_ != thread_mark(), "a stop_source was destroyed by a callback of its own");
+            require(runner_ != thread_mark(),
+                    "a stop_source was destroyed by a callback of its own");
             flags_.wait(flags, std::memory_order_relaxed);
             flags = flags_.load(std::memory_order_acquire);
         }

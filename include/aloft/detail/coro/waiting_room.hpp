@@ -53,7 +53,8 @@ public:
     waiting_room(const waiting_room&) = delete;
     waiting_room& operator=(const waiting_room&) = delete;
     ~waiting_room() {
-        require(first_ == nullptr, "a synchronisation object was destroyed while tasks wait for it");
+        require(first_ == nullptr,
+                "a synchronisation object was destroyed while tasks wait for it");
         if (root_ != nullptr) {
             root_->remove(*this);
         }

@@ -44,7 +44,8 @@ public:
           threads_wanted_(chosen.reactors.size()),
           make_another_(std::move(chosen.make_another)),
           blocking_(options.blocking_threads()),
-          sink_(new handler_sink(std::move(handler))),
+          handler_(new handler_sink(std::move(handler))),
+          sink_(handler_),
           affinity_(options.affinity()),
           generation_(fork_generation().load(std::memory_order_relaxed)) {
         const std::size_t most = threads_wanted_ + options.spare_workers();
@@ -93,6 +94,7 @@ public:
         worker* const here = current_worker();
         require(here == nullptr || &here->shared() != &shared_,
                 "a runtime was destroyed on one of its own workers");
+        handler_->stop();
         blocking_.cancel_queued();
         shared_.stopping.store(true, std::memory_order_seq_cst);
         worker::wake_everybody(shared_);
@@ -208,11 +210,27 @@ private:
     public:
         explicit handler_sink(unhandled_handler handler) : handler_(std::move(handler)) {}
         void report(std::exception_ptr error, const char* task_name) noexcept override {
-            handler_(std::move(error), task_name);
+            if (!stopping_.load(std::memory_order_relaxed) || !is_cancellation(error)) {
+                handler_(std::move(error), task_name);
+            }
         }
 
+        /// From now on a task that ends as cancelled does what it was told to.
+        void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
+
     private:
+        [[nodiscard]] static bool is_cancellation(const std::exception_ptr& error) noexcept {
+            try {
+                std::rethrow_exception(error);
+            } catch (const std::system_error& e) {
+                return e.code() == std::errc::operation_canceled;
+            } catch (...) {
+                return false;
+            }
+        }
+
         unhandled_handler handler_;
+        atomic<bool> stopping_{false};
     };
 
     [[nodiscard]] worker* local() const noexcept {
@@ -280,6 +298,7 @@ private:
     const environment* root_ = nullptr;
     std::vector<std::unique_ptr<worker>> workers_; // the spares come last
     blocking_pool blocking_;
+    handler_sink* handler_; // sink_ owns it
     sink_pointer sink_;
     std::vector<unsigned> affinity_;
     unsigned generation_;

@@ -156,8 +156,7 @@ private:
         const bool canceled =
             operation_.result == -EINTR &&
             (operation_.stop_wanted.load(std::memory_order_relaxed) || is_stopping_here());
-        std::error_code code =
-            canceled ? canceled_error() : system_error_code(-operation_.result);
+        std::error_code code = canceled ? canceled_error() : system_error_code(-operation_.result);
         if constexpr (requires { request_.refine(code); }) {
             code = request_.refine(code);
         }
