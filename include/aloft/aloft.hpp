@@ -1,28 +1,37 @@
 // SPDX-License-Identifier: MIT
-// Everything of the library but the adapters.
+// Everything of the library but the adapters, and to_future.hpp, which needs <future>.
 // Layer: L4 surface
 #pragma once
 
 #include <aloft/as_result.hpp>
+#include <aloft/async_generator.hpp>
+#include <aloft/completion_source.hpp>
 #include <aloft/endpoint.hpp>
 #include <aloft/error.hpp>
 #include <aloft/file.hpp>
 #include <aloft/file_path.hpp>
+#include <aloft/generator.hpp>
 #include <aloft/offload.hpp>
+#include <aloft/parallel_for_each.hpp>
 #include <aloft/poll.hpp>
 #include <aloft/resolve.hpp>
 #include <aloft/result.hpp>
+#include <aloft/retry.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/semaphore.hpp>
+#include <aloft/shared_task.hpp>
 #include <aloft/signal_set.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
+#include <aloft/task_group.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/version.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/when_all_settled.hpp>
+#include <aloft/when_any.hpp>
 #include <aloft/with_stop.hpp>
 #include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>

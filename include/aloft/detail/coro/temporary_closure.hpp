@@ -62,6 +62,8 @@ public:
     [[nodiscard]] auto operator co_await() & {
         if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
             return static_cast<Awaitable&>(*this).operator co_await();
+        } else if constexpr (requires(Awaitable&& a) { std::move(a).operator co_await(); }) {
+            return static_cast<Awaitable&&>(*this).operator co_await(); // a task
         } else {
             return awaiter_reference<Awaitable>(*this);
         }
