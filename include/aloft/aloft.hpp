@@ -32,6 +32,7 @@
 #include <aloft/when_all.hpp>
 #include <aloft/when_all_settled.hpp>
 #include <aloft/when_any.hpp>
+#include <aloft/when_each.hpp>
 #include <aloft/with_stop.hpp>
 #include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>

@@ -56,16 +56,14 @@ struct async_generator_promise : promise_base {
     }
     [[nodiscard]] final_awaiter<transfer_here>
     yield_value(std::remove_reference_t<T>&& each) noexcept
-        requires(!std::is_rvalue_reference_v<T>)
-    {
+        requires(!std::is_rvalue_reference_v<T>) {
         current = std::addressof(each);
         return {};
     }
     /// A copy lives in the awaiter, for the length of the co_yield.
-    [[nodiscard]] auto yield_value(const value& each)
-        requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
-                 std::is_copy_constructible_v<value>)
-    {
+    [[nodiscard]] auto
+    yield_value(const value& each) requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
+                                            std::is_copy_constructible_v<value>) {
         struct copy_awaiter : final_awaiter<transfer_here> {
             value copy;
             explicit copy_awaiter(const value& from) : copy(from) {}
@@ -93,6 +91,8 @@ struct async_generator_promise : promise_base {
 ///     while (auto* line = co_await all.next()) use(*line);
 /// next() gives a pointer to what was yielded, or null at the end. `auto i = co_await all.begin();
 /// i != all.end(); co_await ++i` is the same with an iterator.
+///
+/// With g++ 12, name an aggregate before you yield it: the compiler destroys a temporary one twice.
 ///
 /// Thread safety: none of its own; one consumer at a time, which may move from thread to thread.
 /// Lifetime: owns the frame, with its parameters; what is yielded is good until the next step. It may
@@ -129,9 +129,7 @@ public:
 
     class iterator {
     public:
-        [[nodiscard]] reference operator*() const noexcept {
-            return static_cast<reference>(*at_);
-        }
+        [[nodiscard]] reference operator*() const noexcept { return static_cast<reference>(*at_); }
         /// Awaited, goes to the next value.
         [[nodiscard]] auto operator++() { return step(*this); }
 

@@ -30,6 +30,8 @@ namespace aloft::inline ALOFT_ABI {
 /// Purpose: `generator<int> digits() { for (int i = 0; i < 10; ++i) co_yield i; }`, for loops and
 /// views: `for (int d : digits())`. T may be a value, which is then read as `T&`, or a reference.
 ///
+/// With g++ 12, name an aggregate before you yield it: the compiler destroys a temporary one twice.
+///
 /// Thread safety: none of its own; one owner at a time, which may pass it to another thread.
 /// Lifetime: owns the frame, with its parameters; what is yielded is good until the next step. Leaving
 /// the loop early destroys the coroutine's locals.
@@ -58,16 +60,15 @@ public:
             return {};
         }
         [[nodiscard]] std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept
-            requires(!std::is_rvalue_reference_v<T>)
-        {
+            requires(!std::is_rvalue_reference_v<T>) {
             current_ = std::addressof(value);
             return {};
         }
         /// A copy lives in the awaiter, for the length of the co_yield.
-        [[nodiscard]] auto yield_value(const value_type& value)
-            requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
-                     std::is_copy_constructible_v<value_type>)
-        {
+        [[nodiscard]] auto
+        yield_value(const value_type& value) requires(!std::is_reference_v<T> &&
+                                                      !std::is_const_v<T> &&
+                                                      std::is_copy_constructible_v<value_type>) {
             struct copy_awaiter : std::suspend_always {
                 value_type copy;
                 promise_type* promise;

@@ -34,28 +34,38 @@ namespace detail {
 template <class Iterator, class Sentinel>
 struct shared_range {
     using reference = decltype(*std::declval<Iterator&>());
-    /// What a worker keeps: a reference into the range, or the value that the iterator made.
-    using kept = std::conditional_t<std::is_lvalue_reference_v<reference>,
-                                    std::add_pointer_t<reference>,
-                                    std::optional<std::remove_cvref_t<reference>>>;
+    using value = std::remove_cvref_t<reference>;
+    static constexpr bool stays = // what the iterator refers to, when it has gone on
+        std::is_lvalue_reference_v<reference> && std::forward_iterator<Iterator>;
+    /// What a worker keeps: a reference into the range, or a value of its own.
+    using kept = std::conditional_t<stays, std::add_pointer_t<reference>, std::optional<value>>;
 
     spin_lock lock;
     Iterator at;
     Sentinel last;
+    bool begun = false;
 
-    /// Empty at the end.
+    /// Empty at the end. Goes on before it takes, not behind: a range that waits for its elements, or
+    /// makes them, is not a step ahead.
     [[nodiscard]] kept next() {
         const spin_guard guard(lock);
         kept taken{};
         if (at == last) {
             return taken;
         }
-        if constexpr (std::is_lvalue_reference_v<reference>) {
-            taken = std::addressof(*at);
-        } else {
-            taken.emplace(*at);
+        if (std::exchange(begun, true)) {
+            ++at;
+            if (at == last) {
+                return taken;
+            }
         }
-        ++at;
+        if constexpr (stays) {
+            taken = std::addressof(*at);
+        } else if constexpr (std::is_copy_constructible_v<value>) {
+            taken.emplace(*at);
+        } else {
+            taken.emplace(std::move(*at));
+        }
         return taken;
     }
 };
@@ -151,7 +161,8 @@ inline constexpr bool is_async_generator<async_generator<T>> = true;
 /// Thread safety: the function is called by several workers at once; the range is stepped by one at a
 /// time.
 /// Lifetime: temporaries are moved in, an lvalue range is referred to; the function is moved in.
-/// Elements of a container are passed by reference, values that an iterator makes live for their call.
+/// Elements of a container are passed by reference; those of an input range are copied, or moved if
+/// they cannot be copied, and live for their call.
 /// Errors: std::errc::invalid_argument if max_in_flight is 0. The first failure, of the function or of
 /// the range, stops the others; no further element is taken, and it is rethrown when all have ended.
 /// Cancellation: stopping the parent stops what is in flight; ends with
@@ -161,8 +172,8 @@ inline constexpr bool is_async_generator<async_generator<T>> = true;
 template <class Range, class Function>
 [[nodiscard]] auto parallel_for_each(Range&& range, std::size_t max_in_flight,
                                      Function&& function) {
-    constexpr bool endangered = detail::is_endangered_temporary<Range> ||
-                                detail::is_endangered_temporary<Function>;
+    constexpr bool endangered =
+        detail::is_endangered_temporary<Range> || detail::is_endangered_temporary<Function>;
     detail::check_in_flight(max_in_flight);
     if constexpr (detail::is_async_generator<std::remove_cvref_t<Range>>) {
         return detail::guard_temporary<endangered>(

@@ -78,9 +78,10 @@ public:
         if (options.attempts() == 0 || !(options.growth() >= 1) || !(options.jitter() >= 0) ||
             !(options.jitter() <= 1) || options.first_delay().count() < 0 ||
             options.most_delay().count() < 0) {
-            throw_error(std::make_error_code(std::errc::invalid_argument),
-                        "retry: no attempts, a negative delay, a growth below 1, or a jitter that is "
-                        "not between 0 and 1");
+            throw_error(
+                std::make_error_code(std::errc::invalid_argument),
+                "retry: no attempts, a negative delay, a growth below 1, or a jitter that is "
+                "not between 0 and 1");
         }
         // Different for calls at the same time and for calls at the same place.
         random_ = static_cast<std::uint64_t>(now_ns()) ^
@@ -151,8 +152,8 @@ task<task_result_t<std::invoke_result_t<Make&>>> run_retry(retry_options options
 /// Cancellation: a cancelled attempt is not tried again, and a delay is stopped at once.
 /// Cost: a recycled frame; a failed attempt costs a caught exception.
 template <class Make>
-    requires detail::awaitable<std::invoke_result_t<std::decay_t<Make>&>>
-[[nodiscard]] auto retry(const retry_options& options, Make&& make) {
+requires detail::awaitable < std::invoke_result_t < std::decay_t<Make>
+& >> [[nodiscard]] auto retry(const retry_options& options, Make&& make) {
     return detail::guard_temporary<detail::is_endangered_temporary<Make>>(
         detail::run_retry<std::decay_t<Make>, detail::any_failure>(
             options, std::forward<Make>(make), detail::any_failure{}));
@@ -160,12 +161,12 @@ template <class Make>
 
 /// The same where `again(std::exception_ptr)` says whether a failure is worth another attempt.
 template <class Make, std::predicate<const std::exception_ptr&> Again>
-    requires detail::awaitable<std::invoke_result_t<std::decay_t<Make>&>>
-[[nodiscard]] auto retry(const retry_options& options, Make&& make, Again&& again) {
-    return detail::guard_temporary<detail::is_endangered_temporary<Make> ||
-                                   detail::is_endangered_temporary<Again>>(
-        detail::run_retry<std::decay_t<Make>, std::decay_t<Again>>(
-            options, std::forward<Make>(make), std::forward<Again>(again)));
+requires detail::awaitable < std::invoke_result_t < std::decay_t<Make>
+& >> [[nodiscard]] auto retry(const retry_options& options, Make&& make, Again&& again) {
+    return detail::guard_temporary < detail::is_endangered_temporary<Make> ||
+           detail::is_endangered_temporary < Again >>
+               (detail::run_retry<std::decay_t<Make>, std::decay_t<Again>>(
+                   options, std::forward<Make>(make), std::forward<Again>(again)));
 }
 
 } // namespace aloft::inline ALOFT_ABI

@@ -60,9 +60,7 @@ public:
     void request_stop() noexcept { (void)stop_.request_stop(); }
 
     /// What stops the group's tasks.
-    [[nodiscard]] stop_token get_token() noexcept {
-        return detail::stop_access::token_of(&stop_);
-    }
+    [[nodiscard]] stop_token get_token() noexcept { return detail::stop_access::token_of(&stop_); }
 
 private:
     template <class, class, detail::transfer_mode>
@@ -70,8 +68,7 @@ private:
 
     task_group() = default;
     ~task_group() {
-        detail::require(parent_ == nullptr ||
-                            remaining_.load(std::memory_order_relaxed) == 0,
+        detail::require(parent_ == nullptr || remaining_.load(std::memory_order_relaxed) == 0,
                         "a frame was destroyed while tasks of its task_group were running");
     }
 
@@ -207,8 +204,8 @@ private:
 /// Cancellation: stopping the parent stops the body and the tasks.
 /// Cost: the body's frame and the tasks'; two atomic operations per task.
 template <class Body>
-    requires detail::is_task<std::invoke_result_t<std::decay_t<Body>&, task_group&>>
-[[nodiscard]] auto with_task_group(Body&& body) {
+requires detail::is_task < std::invoke_result_t < std::decay_t<Body>
+&, task_group& >> [[nodiscard]] auto with_task_group(Body&& body) {
     return detail::guard_temporary<detail::is_endangered_temporary<Body>>(
         detail::task_group_awaitable<std::decay_t<Body>>(std::in_place, std::forward<Body>(body)));
 }

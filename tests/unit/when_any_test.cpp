@@ -64,8 +64,7 @@ TEST_CASE("the first end counts, and the others are stopped and joined") {
     runtime rt(runtime_options{}.threads(2));
     std::atomic<int> ended{0};
     const auto all = [&]() -> task<void> {
-        const auto [index, value] =
-            co_await when_any(never(ended), answer(7, ended), never(ended));
+        const auto [index, value] = co_await when_any(never(ended), answer(7, ended), never(ended));
         CHECK(index == 1);
         CHECK(value == 7);
         CHECK(ended.load() == 3);
@@ -91,9 +90,8 @@ TEST_CASE("different types give a variant, void a monostate, references a refere
         auto one = co_await when_any(reference());
         static_assert(std::is_same_v<decltype(one.value), int&>);
         CHECK(&one.value == &object);
-        auto owned = co_await when_any([]() -> task<std::unique_ptr<int>> {
-            co_return std::make_unique<int>(3);
-        }());
+        auto owned = co_await when_any(
+            []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(3); }());
         CHECK(*owned.value == 3);
     };
     sync_wait(rt, all());
