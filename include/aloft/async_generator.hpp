@@ -103,7 +103,7 @@ struct async_generator_promise : promise_base {
 /// Cancellation: what the coroutine awaits belongs to the consumer's task and is stopped with it.
 /// Cost: one recycled frame; a step is two jumps, without any atomic operation.
 template <class T>
-class [[nodiscard]] async_generator {
+class[[ALOFT_CORO_RETURN_TYPE nodiscard]] async_generator {
 public:
     using promise_type = detail::async_generator_promise<T>;
     using value_type = typename promise_type::value;

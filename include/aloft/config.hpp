@@ -10,6 +10,10 @@
 //    no type's layout depends on it, and the functions that do are never shared between them.
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
 //    suspension when await_suspend is inlined, so there it stays out of line.
+//    ALOFT_CHECK_LIFETIMES: 1 lets clang 19 and later warn of a task that outlives a temporary argument
+//    or a capturing lambda. Not by default, because that compiler then refuses every function that
+//    returns a task and is no coroutine, std::function among them, unless it is marked
+//    ALOFT_CORO_WRAPPER. (ALOFT_CORO_MOVES is for those whose task owns what they were given.)
 // 3. ALOFT_SMALL_QUEUES: tests build with queues of four (1) or two entries (2), to reach the
 //    overflow paths. It changes layouts and therefore the inline namespace, as ALOFT_MODEL does
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
@@ -69,6 +73,19 @@
 #define ALOFT_AWAIT_SUSPEND ALOFT_NOINLINE
 #else
 #define ALOFT_AWAIT_SUSPEND
+#endif
+
+#ifndef ALOFT_CHECK_LIFETIMES
+#define ALOFT_CHECK_LIFETIMES 0
+#endif
+#if ALOFT_CHECK_LIFETIMES && defined(__clang__) && __clang_major__ >= 19
+#define ALOFT_CORO_RETURN_TYPE clang::coro_return_type, clang::coro_lifetimebound,
+#define ALOFT_CORO_WRAPPER [[clang::coro_wrapper]]
+#define ALOFT_CORO_MOVES clang::coro_wrapper, clang::coro_disable_lifetimebound,
+#else
+#define ALOFT_CORO_RETURN_TYPE
+#define ALOFT_CORO_WRAPPER
+#define ALOFT_CORO_MOVES
 #endif
 
 #ifndef ALOFT_SMALL_QUEUES

@@ -77,10 +77,11 @@ public:
     [[nodiscard]] auto read_some(std::span<char> buffer) const noexcept {
         return read_some(std::as_writable_bytes(buffer));
     }
-    [[nodiscard]] task<std::size_t> read_exact(std::span<std::byte> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t>
+    read_exact(std::span<std::byte> buffer) const {
         return detail::read_exactly(*this, buffer);
     }
-    [[nodiscard]] task<std::size_t> read_exact(std::span<char> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> read_exact(std::span<char> buffer) const {
         return read_exact(std::as_writable_bytes(buffer));
     }
 
@@ -95,14 +96,15 @@ public:
     [[nodiscard]] auto write_some(const Range& characters) const noexcept {
         return write_some(detail::bytes_of(characters));
     }
-    [[nodiscard]] task<std::size_t> write_all(std::span<const std::byte> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t>
+    write_all(std::span<const std::byte> buffer) const {
         return detail::write_everything(*this, buffer);
     }
-    [[nodiscard]] task<std::size_t> write_all(std::string_view text) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> write_all(std::string_view text) const {
         return write_all(detail::bytes_of(text));
     }
     template <detail::character_range Range>
-    [[nodiscard]] task<std::size_t> write_all(const Range& characters) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> write_all(const Range& characters) const {
         return write_all(detail::bytes_of(characters));
     }
 
@@ -170,11 +172,12 @@ template <class Container = std::vector<std::byte>>
     (void)co_await target.write_all(bytes);
     co_await target.close();
 }
-[[nodiscard]] inline task<void> write_file(file_path path, std::string_view text) {
+ALOFT_CORO_WRAPPER [[nodiscard]] inline task<void> write_file(file_path path,
+                                                              std::string_view text) {
     return write_file(std::move(path), detail::bytes_of(text));
 }
 template <detail::character_range Range>
-[[nodiscard]] task<void> write_file(file_path path, const Range& characters) {
+ALOFT_CORO_WRAPPER [[nodiscard]] task<void> write_file(file_path path, const Range& characters) {
     return write_file(std::move(path), detail::bytes_of(characters));
 }
 

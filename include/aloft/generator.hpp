@@ -40,7 +40,7 @@ namespace aloft::inline ALOFT_ABI {
 /// Cancellation: none; it never waits.
 /// Cost: one recycled frame; a step is a jump there and back.
 template <class T>
-class [[nodiscard]] generator : public std::ranges::view_base {
+class[[ALOFT_CORO_RETURN_TYPE nodiscard]] generator : public std::ranges::view_base {
 public:
     using value_type = std::remove_cvref_t<T>;
     using reference = std::conditional_t<std::is_reference_v<T>, T, T&>;

@@ -170,8 +170,8 @@ inline constexpr bool is_async_generator<async_generator<T>> = true;
 /// With g++ 12, name the task if a temporary lambda captures objects; the compiler says so.
 /// Cost: one recycled frame for each that may be in flight, and what the function's tasks need.
 template <class Range, class Function>
-[[nodiscard]] auto parallel_for_each(Range&& range, std::size_t max_in_flight,
-                                     Function&& function) {
+[[ALOFT_CORO_MOVES nodiscard]] auto parallel_for_each(Range&& range, std::size_t max_in_flight,
+                                                      Function&& function) {
     constexpr bool endangered =
         detail::is_endangered_temporary<Range> || detail::is_endangered_temporary<Function>;
     detail::check_in_flight(max_in_flight);

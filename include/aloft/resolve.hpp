@@ -44,7 +44,8 @@ namespace aloft::inline ALOFT_ABI {
 }
 
 /// The same with a port number.
-[[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port) {
+ALOFT_CORO_WRAPPER [[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host,
+                                                                            std::uint16_t port) {
     return resolve(std::move(host), std::to_string(port));
 }
 

@@ -110,6 +110,11 @@ private:
     std::uint64_t random_ = 0;
 };
 
+template <class Make>
+using made_t = std::invoke_result_t<std::decay_t<Make>&>;
+template <class Make>
+concept makes_awaitable = awaitable<made_t<Make>>;
+
 /// All failures but cancellations, which are meant.
 struct any_failure {
     [[nodiscard]] bool operator()(const std::exception_ptr& error) const noexcept {
@@ -151,22 +156,22 @@ task<task_result_t<std::invoke_result_t<Make&>>> run_retry(retry_options options
 /// Errors: the last attempt's exception; std::errc::invalid_argument for impossible options.
 /// Cancellation: a cancelled attempt is not tried again, and a delay is stopped at once.
 /// Cost: a recycled frame; a failed attempt costs a caught exception.
-template <class Make>
-requires detail::awaitable < std::invoke_result_t < std::decay_t<Make>
-& >> [[nodiscard]] auto retry(const retry_options& options, Make&& make) {
+template <detail::makes_awaitable Make>
+[[ALOFT_CORO_MOVES nodiscard]] auto retry(const retry_options& options, Make&& make) {
     return detail::guard_temporary<detail::is_endangered_temporary<Make>>(
         detail::run_retry<std::decay_t<Make>, detail::any_failure>(
             options, std::forward<Make>(make), detail::any_failure{}));
 }
 
 /// The same where `again(std::exception_ptr)` says whether a failure is worth another attempt.
-template <class Make, std::predicate<const std::exception_ptr&> Again>
-requires detail::awaitable < std::invoke_result_t < std::decay_t<Make>
-& >> [[nodiscard]] auto retry(const retry_options& options, Make&& make, Again&& again) {
-    return detail::guard_temporary < detail::is_endangered_temporary<Make> ||
-           detail::is_endangered_temporary < Again >>
-               (detail::run_retry<std::decay_t<Make>, std::decay_t<Again>>(
-                   options, std::forward<Make>(make), std::forward<Again>(again)));
+template <detail::makes_awaitable Make, std::predicate<const std::exception_ptr&> Again>
+[[ALOFT_CORO_MOVES nodiscard]] auto retry(const retry_options& options, Make&& make,
+                                          Again&& again) {
+    constexpr bool endangered =
+        detail::is_endangered_temporary<Make> || detail::is_endangered_temporary<Again>;
+    return detail::guard_temporary<endangered>(
+        detail::run_retry<std::decay_t<Make>, std::decay_t<Again>>(
+            options, std::forward<Make>(make), std::forward<Again>(again)));
 }
 
 } // namespace aloft::inline ALOFT_ABI

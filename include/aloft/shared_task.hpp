@@ -80,7 +80,7 @@ private:
 /// Cost: one allocation, and one recycled frame when it starts, beyond the coroutine's own; a further
 /// await is a short lock.
 template <class T = void>
-class [[nodiscard]] shared_task {
+class[[ALOFT_CORO_RETURN_TYPE nodiscard]] shared_task {
     using state = detail::shared_work_state<T>;
 
 public:

@@ -114,10 +114,11 @@ task<callable_result_t<F>> run_function(F function) {
 }
 
 template <class Work>
-concept spawnable = awaitable<Work> || std::invocable<std::decay_t<Work>&>;
+concept spawnable = awaitable<Work> || std::invocable < std::decay_t<Work>
+& > ;
 
 template <class Work>
-[[nodiscard]] auto work_as_task(Work&& work) {
+[[ALOFT_CORO_MOVES nodiscard]] auto work_as_task(Work&& work) {
     if constexpr (awaitable<Work>) {
         return as_task(std::forward<Work>(work));
     } else if constexpr (awaitable<callable_result_t<Work>>) {

@@ -46,11 +46,9 @@ struct promise : promise_result<T> {
     }
 
     template <class U = T>
-        requires std::is_constructible_v<
-            std::conditional_t<std::is_reference_v<T>, T, std::remove_const_t<T>>, U>
-    void return_value(U&& value) {
-        this->result.set_value(std::forward<U>(value));
-    }
+    requires std::is_constructible_v<
+        std::conditional_t<std::is_reference_v<T>, T, std::remove_const_t<T>>, U>
+    void return_value(U&& value) { this->result.set_value(std::forward<U>(value)); }
 };
 
 template <>
@@ -82,7 +80,7 @@ struct task_access;
 /// Cancellation: a started task ends by itself; operations inside honour the runtime's stop.
 /// Cost: one frame, recycled per thread; an await is two jumps and no atomic operation.
 template <class T = void>
-class [[nodiscard]] task {
+class[[ALOFT_CORO_RETURN_TYPE nodiscard]] task {
 public:
     using value_type = T;
     using promise_type = detail::promise<T>;
@@ -108,6 +106,13 @@ public:
 
     /// Starts the coroutine on this thread and gives its result.
     [[nodiscard]] ALOFT_ALWAYS_INLINE auto operator co_await() && noexcept {
+        return detail::task_awaiter<T, detail::transfer_here>(coroutine_);
+    }
+    /// A task with a name is awaited as `co_await std::move(name)`.
+    template <class Result = T>
+    auto operator co_await() & {
+        static_assert(sizeof(task<Result>) == 0,
+                      "a task is awaited once, and is empty then: co_await std::move(name)");
         return detail::task_awaiter<T, detail::transfer_here>(coroutine_);
     }
 

@@ -85,10 +85,11 @@ public:
     }
 
     /// Fills `buffer`; gives its size.
-    [[nodiscard]] task<std::size_t> read_exact(std::span<std::byte> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t>
+    read_exact(std::span<std::byte> buffer) const {
         return detail::read_exactly(*this, buffer);
     }
-    [[nodiscard]] task<std::size_t> read_exact(std::span<char> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> read_exact(std::span<char> buffer) const {
         return read_exact(std::as_writable_bytes(buffer));
     }
 
@@ -105,14 +106,15 @@ public:
     }
 
     /// Writes all of `buffer`; gives its size.
-    [[nodiscard]] task<std::size_t> write_all(std::span<const std::byte> buffer) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t>
+    write_all(std::span<const std::byte> buffer) const {
         return detail::write_everything(*this, buffer);
     }
-    [[nodiscard]] task<std::size_t> write_all(std::string_view text) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> write_all(std::string_view text) const {
         return write_all(detail::bytes_of(text));
     }
     template <detail::character_range Range>
-    [[nodiscard]] task<std::size_t> write_all(const Range& characters) const {
+    ALOFT_CORO_WRAPPER [[nodiscard]] task<std::size_t> write_all(const Range& characters) const {
         return write_all(detail::bytes_of(characters));
     }
 

