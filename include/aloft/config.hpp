@@ -15,6 +15,10 @@
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
 // 4. ALOFT_SEPARATE: 1 leaves the scheduler and its backend out of every translation unit but the
 //    one that includes separate.hpp, for programs that compile faster. Nothing else depends on it.
+// 5. ALOFT_THREAD_LOCAL_INLINE marks what reads a thread_local variable and is short. GCC makes the
+//    coroutine's functions out of it before anything is inlined or remembered: every suspension is a
+//    return of such a function, and no address lives on behind it. Clang does that afterwards, and
+//    may keep the address of a thread_local variable in the frame: there these are not inlined.
 #pragma once
 
 #include <aloft/version.hpp>
@@ -25,6 +29,12 @@
 #else
 #define ALOFT_NOINLINE
 #define ALOFT_ALWAYS_INLINE inline
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define ALOFT_THREAD_LOCAL_INLINE ALOFT_ALWAYS_INLINE
+#else
+#define ALOFT_THREAD_LOCAL_INLINE ALOFT_NOINLINE inline
 #endif
 
 /// Keeps a pointer in a register of its own. Without it GCC copies two pointers that were just

@@ -116,7 +116,8 @@ private:
     }
 
     [[nodiscard]] static slab* make_slab(std::size_t size_class) {
-        void* const memory = ::operator new(slab_bytes - first_frame, std::align_val_t{slab_bytes});
+        void* const memory =
+            ::operator new (slab_bytes - first_frame, std::align_val_t{slab_bytes});
         auto* const made = ::new (memory) slab;
         made->home = capacity(size_class);
         return made;
@@ -157,7 +158,7 @@ private:
             }
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
-                ::operator delete(&home, std::align_val_t{slab_bytes});
+                ::operator delete (&home, std::align_val_t{slab_bytes});
             }
             frame = next;
         }
