@@ -9,7 +9,8 @@
 //    defines ALOFT_TRAMPOLINE=1. Translation units with different values may be linked together:
 //    no type's layout depends on it, and the functions that do are never shared between them.
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
-//    suspension when await_suspend is inlined, so there it stays out of line.
+//    suspension when await_suspend is inlined, so there it stays out of line. Elsewhere
+//    ALOFT_HOT_AWAIT_SUSPEND is always inlined.
 // 3. ALOFT_SMALL_QUEUES: tests build with queues of four (1) or two entries (2), to reach the
 //    overflow paths. It changes layouts and therefore the inline namespace, as ALOFT_MODEL does
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
@@ -77,8 +78,10 @@
 
 #if defined(__clang__) && __clang_major__ < 19
 #define ALOFT_AWAIT_SUSPEND ALOFT_NOINLINE
+#define ALOFT_HOT_AWAIT_SUSPEND ALOFT_NOINLINE
 #else
 #define ALOFT_AWAIT_SUSPEND
+#define ALOFT_HOT_AWAIT_SUSPEND ALOFT_ALWAYS_INLINE
 #endif
 
 #ifndef ALOFT_SMALL_QUEUES

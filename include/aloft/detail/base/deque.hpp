@@ -16,8 +16,9 @@
 //    pop's fence came before the thief's, and the thief sees that bottom_ is not above i. The owner
 //    pops for every fork, so it brings its own fence: where nobody steals it may be a light one
 //    (idle.hpp says when).
-// 5. A slot is overwritten only when top_ has passed it: push compares with top_. A thief that read
-//    an overwritten slot fails its compare-exchange.
+// 5. A slot is overwritten only when top_ has passed it: push stays below end_, where the slots end
+//    that were free when the owner last looked at top_, which only grows. A thief that read an
+//    overwritten slot fails its compare-exchange.
 // 6. Every item has a tag, so that the owner can ask what is at the bottom without touching an item
 //    that a thief may have taken: only the owner reads and writes tags.
 // 7. The owner knows bottom_, so it takes from the top without a fence: only top_ is contended.
@@ -40,10 +41,12 @@ public:
     /// Owner. False if the deque is full.
     [[nodiscard]] bool push(work_node& node, const void* tag = nullptr) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
-        // order(deque.top): acquire; the thief has read the slot that is to be overwritten
-        const std::int64_t top = top_.load(std::memory_order_acquire);
-        if (bottom - top >= static_cast<std::int64_t>(deque_capacity)) [[unlikely]] {
-            return false;
+        if (bottom == end_) [[unlikely]] {
+            // order(deque.top): acquire; the thief has read the slots that are to be overwritten
+            end_ = top_.load(std::memory_order_acquire) + capacity;
+            if (bottom == end_) {
+                return false;
+            }
         }
         slot& free = slot_at(bottom);
         free.node.store(&node, std::memory_order_relaxed);
@@ -122,6 +125,8 @@ public:
     }
 
 private:
+    static constexpr auto capacity = static_cast<std::int64_t>(deque_capacity);
+
     struct slot {
         atomic<work_node*> node{nullptr};
         const void* tag = nullptr;
@@ -154,6 +159,7 @@ private:
 
     alignas(cacheline_bytes) atomic<std::int64_t> top_{0};
     alignas(cacheline_bytes) atomic<std::int64_t> bottom_{0};
+    std::int64_t end_ = capacity; // the owner's
     std::array<slot, deque_capacity> slots_{};
 };
 

@@ -36,13 +36,13 @@ struct alignas(cacheline_bytes) task_count {
 struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
-    static constexpr std::uint64_t light = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t light = std::uint64_t{1} << 30; // an operand of one instruction
 
     [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
-        return (word & ~light) >> 32;
+        return word >> 32;
     }
     [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
-        return word & (one_searching - 1);
+        return word & (light - 1);
     }
     /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
     [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {
