@@ -139,7 +139,7 @@ ALOFT_NOINLINE inline void count_started(executor& exec) noexcept {
     }
 }
 
-ALOFT_NOINLINE inline void count_ended(executor& exec) noexcept {
+ALOFT_THREAD_LOCAL_INLINE void count_ended(executor& exec) noexcept {
     local_worker* const here = thread_local_worker;
     if (here != nullptr && here->exec == &exec) [[likely]] {
         count_one(here->tasks.ended);

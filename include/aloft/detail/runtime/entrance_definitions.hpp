@@ -5,6 +5,7 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/process_fence.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
@@ -61,6 +62,7 @@ ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
     const std::size_t workers =
         options.threads().value_or(std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
     choose_process_fence();
+    offer_populated_memory();
     chosen_reactors chosen = make_reactors(options, workers);
     description = std::move(chosen.description);
     auto made = std::make_unique<scheduler>(std::move(chosen), options,
