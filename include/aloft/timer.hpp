@@ -5,12 +5,12 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime.hpp>
 
-#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <limits>

@@ -6,6 +6,7 @@
 // goes on with the last one. Life cycle and proof: detail/coro/join_block.hpp.
 #pragma once
 
+#include <aloft/detail/base/lean_invoke.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/join_block.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
@@ -18,12 +19,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#if __has_include(<bits/refwrap.h>)
-#include <bits/refwrap.h> // std::reference_wrapper alone: <functional> takes long to compile
-#else
-#include <functional>
-#endif
 
 namespace aloft::inline ALOFT_ABI {
 namespace detail {

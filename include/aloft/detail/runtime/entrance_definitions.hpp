@@ -4,6 +4,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/process_fence.hpp>
@@ -12,7 +13,6 @@
 #include <aloft/detail/runtime/scheduler.hpp>
 #include <aloft/error.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <exception>

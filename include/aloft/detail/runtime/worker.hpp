@@ -25,6 +25,7 @@
 #pragma once
 
 #include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
@@ -32,7 +33,6 @@
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/shared_work.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

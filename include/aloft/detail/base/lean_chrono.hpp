@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// std::chrono's durations, clocks and literals, without its calendars and streams, which take long to compile.
+// Layer: L0 base
+#pragma once
+
+#if __has_include(<bits/chrono.h>)
+#include <bits/chrono.h>
+#else
+#include <chrono>
+#endif
