@@ -12,6 +12,7 @@
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -327,6 +328,30 @@ TEST_CASE("only reads through the page cache are tried before they go to the rin
     }
     CHECK(sync_wait(rt, read_all(open_mode::read | open_mode::direct)) == text);
     CHECK(reads_tried == 0);
+}
+
+TEST_CASE("a task that reads from the page cache without end lets others have their turn") {
+    const temporary_directory directory;
+    put(directory / "file", "text");
+    runtime rt(workers(1));
+    std::atomic<bool> ended{false};
+    std::size_t turns = 0;
+    const auto read = [&]() -> task<void> {
+        const file source = co_await file::open(directory / "file");
+        std::array<char, 4> buffer{};
+        for (int i = 0; i < 10'000; ++i) {
+            CHECK(co_await source.read_at(0, buffer) == 4);
+        }
+        ended = true;
+    };
+    const auto count = [&]() -> task<void> {
+        while (!ended) {
+            ++turns;
+            co_await aloft::yield();
+        }
+    };
+    sync_wait(rt, aloft::when_all(read(), count()));
+    CHECK(turns >= 100);
 }
 
 TEST_CASE("a named pipe is read and written as a file") {

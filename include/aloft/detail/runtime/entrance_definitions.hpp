@@ -143,9 +143,12 @@ ALOFT_SEPARABLE bool remove(timer& t) noexcept {
     return home != nullptr && home->remove(t);
 }
 
-ALOFT_SEPARABLE bool may_complete_at_once() noexcept {
+ALOFT_SEPARABLE attempt_turn turn_of_attempt() noexcept {
     worker* const here = current_worker();
-    return here != nullptr && here->spend_budget();
+    if (here == nullptr) {
+        return attempt_turn::none;
+    }
+    return here->spend_budget() ? attempt_turn::at_once : attempt_turn::behind_others;
 }
 
 ALOFT_SEPARABLE bool is_stopping_here() noexcept {
