@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// std::chrono's durations, clocks and literals, without its calendars and streams, which take long to compile.
+// Durations, clocks and literals of std::chrono, without its calendars and streams, which take long
+// to compile.
 // Layer: L0 base
 #pragma once
 
