@@ -9,7 +9,8 @@
 //    defines ALOFT_TRAMPOLINE=1. Translation units with different values may be linked together:
 //    no type's layout depends on it, and the functions that do are never shared between them.
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
-//    suspension when await_suspend is inlined, so there it stays out of line.
+//    suspension when await_suspend is inlined, so there it stays out of line. Elsewhere
+//    ALOFT_HOT_AWAIT_SUSPEND is always inlined.
 //    ALOFT_CHECK_LIFETIMES: 1 lets clang 19 and later warn of a task that outlives a temporary argument
 //    or a capturing lambda. Not by default, because that compiler then refuses every function that
 //    returns a task and is no coroutine, std::function among them, unless it is marked
@@ -19,6 +20,10 @@
 //    (detail/base/atomic.hpp), and the address sanitizer, under which frames are not recycled.
 // 4. ALOFT_SEPARATE: 1 leaves the scheduler and its backend out of every translation unit but the
 //    one that includes separate.hpp, for programs that compile faster. Nothing else depends on it.
+// 5. ALOFT_THREAD_LOCAL_INLINE marks what reads a thread_local variable and is short. GCC makes the
+//    coroutine's functions out of it before anything is inlined or remembered: every suspension is a
+//    return of such a function, and no address lives on behind it. Clang does that afterwards, and
+//    may keep the address of a thread_local variable in the frame: there these are not inlined.
 #pragma once
 
 #include <aloft/version.hpp>
@@ -29,6 +34,12 @@
 #else
 #define ALOFT_NOINLINE
 #define ALOFT_ALWAYS_INLINE inline
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define ALOFT_THREAD_LOCAL_INLINE ALOFT_ALWAYS_INLINE
+#else
+#define ALOFT_THREAD_LOCAL_INLINE ALOFT_NOINLINE inline
 #endif
 
 /// Keeps a pointer in a register of its own. Without it GCC copies two pointers that were just
@@ -71,8 +82,10 @@
 
 #if defined(__clang__) && __clang_major__ < 19
 #define ALOFT_AWAIT_SUSPEND ALOFT_NOINLINE
+#define ALOFT_HOT_AWAIT_SUSPEND ALOFT_NOINLINE
 #else
 #define ALOFT_AWAIT_SUSPEND
+#define ALOFT_HOT_AWAIT_SUSPEND ALOFT_ALWAYS_INLINE
 #endif
 
 #ifndef ALOFT_CHECK_LIFETIMES

@@ -29,7 +29,7 @@ namespace aloft::inline ALOFT_ABI {
 /// Reading at the end gives 0; transfers may be short.
 /// Cancellation: std::errc::operation_canceled when the runtime stops, if the kernel had not begun.
 /// Cost: a page-cached read is one system call and no trip through the scheduler; everything else
-/// is one ring operation. No allocation but the path's.
+/// is one ring operation, reads with open_mode::direct too. No allocation but the path's.
 class file {
 public:
     file() noexcept = default;
@@ -39,7 +39,7 @@ public:
         using value_type = file;
         using detail::open_request::open_request;
         [[nodiscard]] file finish(std::int32_t fd) const noexcept {
-            return file(detail::open_request::finish(fd));
+            return file(detail::open_request::finish(fd), has(mode(), open_mode::direct));
         }
     };
 
@@ -51,7 +51,7 @@ public:
 
     /// Reads into `buffer` from `offset` bytes behind the beginning.
     [[nodiscard]] auto read_at(std::uint64_t offset, std::span<std::byte> buffer) const noexcept {
-        return detail::io_awaitable(detail::file_read_request(fd_.get(), buffer, offset));
+        return detail::io_awaitable(detail::file_read_request(fd_.get(), direct_, buffer, offset));
     }
     [[nodiscard]] auto read_at(std::uint64_t offset, std::span<char> buffer) const noexcept {
         return read_at(offset, std::as_writable_bytes(buffer));
@@ -131,9 +131,10 @@ public:
     [[nodiscard]] int native_handle() const noexcept { return fd_.get(); }
 
 private:
-    explicit file(detail::descriptor fd) noexcept : fd_(std::move(fd)) {}
+    file(detail::descriptor fd, bool direct) noexcept : fd_(std::move(fd)), direct_(direct) {}
 
     detail::descriptor fd_;
+    bool direct_ = false;
 };
 
 /// Purpose: the whole content of a file: `auto bytes = co_await read_file(path);` as a

@@ -12,10 +12,12 @@ enum class open_mode : unsigned {
     read = 1,
     write = 2,
     read_write = read | write,
-    append = 4,    ///< every write goes to the end
-    create = 8,    ///< make the file if it is not there
-    truncate = 16, ///< empty the file first
-    exclusive = 32 ///< with create: fail if it is there
+    append = 4,     ///< every write goes to the end
+    create = 8,     ///< make the file if it is not there
+    truncate = 16,  ///< empty the file first
+    exclusive = 32, ///< with create: fail if it is there
+    direct =
+        64 ///< past the page cache; buffers, sizes and offsets must be aligned as the device wants
 };
 
 [[nodiscard]] constexpr open_mode operator|(open_mode a, open_mode b) noexcept {

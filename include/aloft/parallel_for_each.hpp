@@ -9,6 +9,7 @@
 #pragma once
 
 #include <aloft/async_generator.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
@@ -18,7 +19,6 @@
 #include <aloft/when_all.hpp>
 #include <aloft/with_stop.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <memory>

@@ -3,9 +3,8 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/surface/posix_poll.hpp>
-
-#include <chrono>
 
 namespace aloft::inline ALOFT_ABI {
 

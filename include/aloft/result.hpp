@@ -4,8 +4,8 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/base/lean_invoke.hpp>
 
-#include <functional>
 #include <optional>
 #include <system_error>
 #include <type_traits>
@@ -153,22 +153,24 @@ public:
     /// This value; or f(error), which returns a result of the same type.
     template <class F>
     result or_else(F&& f) const& {
-        return has_value() ? *this : result(std::invoke(std::forward<F>(f), error_));
+        return has_value() ? *this : result(detail::lean_invoke(std::forward<F>(f), error_));
     }
     template <class F>
     result or_else(F&& f) && {
-        return has_value() ? std::move(*this) : result(std::invoke(std::forward<F>(f), error_));
+        return has_value() ? std::move(*this)
+                           : result(detail::lean_invoke(std::forward<F>(f), error_));
     }
 
     /// This value; or the error that f makes of this one.
     template <class F>
     result transform_error(F&& f) const& {
-        return has_value() ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
+        return has_value() ? *this
+                           : result(failure(detail::lean_invoke(std::forward<F>(f), error_)));
     }
     template <class F>
     result transform_error(F&& f) && {
         return has_value() ? std::move(*this)
-                           : result(failure(std::invoke(std::forward<F>(f), error_)));
+                           : result(failure(detail::lean_invoke(std::forward<F>(f), error_)));
     }
 
     friend void swap(result& a, result& b) {
@@ -239,9 +241,9 @@ private:
     template <class F, class Self>
     static decltype(auto) call(F&& f, Self&& self) {
         if constexpr (std::is_void_v<T>) {
-            return std::invoke(std::forward<F>(f));
+            return detail::lean_invoke(std::forward<F>(f));
         } else {
-            return std::invoke(std::forward<F>(f), get(std::forward<Self>(self)));
+            return detail::lean_invoke(std::forward<F>(f), get(std::forward<Self>(self)));
         }
     }
 

@@ -3,14 +3,14 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 #include <aloft/error.hpp>
 #include <aloft/task.hpp>
 #include <aloft/timer.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
+#include <aloft/detail/base/lean_function.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>

@@ -142,6 +142,12 @@ struct task_access {
         return t.coroutine_.promise();
     }
 
+    /// The same without a check: the caller has started it.
+    template <class T>
+    [[nodiscard]] static promise<T>& started_promise_of(const task<T>& t) noexcept {
+        return t.coroutine_.promise();
+    }
+
     /// Takes the frame out: whoever gets it destroys it.
     template <class T>
     [[nodiscard]] static std::coroutine_handle<promise<T>> release(task<T>& t) noexcept {

@@ -5,12 +5,12 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime.hpp>
 
-#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <limits>
@@ -184,14 +184,14 @@ private:
 /// Cost: no descriptor, no system call of its own: the timer is a node in the awaiting frame, in its
 /// worker's wheel (detail/reactor/timers.hpp). A small recycled record where the task can be stopped.
 template <class Rep, class Period>
-[[nodiscard]] auto sleep_for(std::chrono::duration<Rep, Period> duration) noexcept {
+[[nodiscard]] auto sleep_for(const std::chrono::duration<Rep, Period>& duration) noexcept {
     return detail::sleep_awaiter(detail::to_nanoseconds(duration));
 }
 
 /// The same until a point in time; for clocks other than steady_clock the remaining time is taken
 /// when this is called.
 template <class Clock, class Duration>
-[[nodiscard]] auto sleep_until(std::chrono::time_point<Clock, Duration> deadline) {
+[[nodiscard]] auto sleep_until(const std::chrono::time_point<Clock, Duration>& deadline) {
     const auto now = Clock::now();
     // In floating point first: the difference of far points does not fit into their duration.
     const detail::long_seconds left = detail::long_seconds(deadline.time_since_epoch()) -

@@ -6,6 +6,7 @@
 // goes on with the last one. Life cycle and proof: detail/coro/join_block.hpp.
 #pragma once
 
+#include <aloft/detail/base/lean_invoke.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/join_block.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
@@ -19,26 +20,19 @@
 #include <variant>
 #include <vector>
 
-#if __has_include(<bits/refwrap.h>)
-#include <bits/refwrap.h> // std::reference_wrapper alone: <functional> takes long to compile
-#else
-#include <functional>
-#endif
-
 namespace aloft::inline ALOFT_ABI {
 namespace detail {
 
 template <class T>
 using void_to_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
+/// Only after all children ended, and none by an exception.
 template <class T>
-void_to_monostate<T> take_result(task<T>& child) {
-    auto& result = task_access::promise_of(child).result;
+ALOFT_ALWAYS_INLINE void_to_monostate<T> take_result(task<T>& child) {
     if constexpr (std::is_void_v<T>) {
-        result.take();
         return {};
     } else {
-        return result.take();
+        return task_access::started_promise_of(child).result.take_value();
     }
 }
 
@@ -51,7 +45,7 @@ public:
     [[nodiscard]] bool await_ready() const noexcept { return sizeof...(T) == 0; }
 
     template <class Parent>
-    ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    ALOFT_HOT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         if constexpr (sizeof...(T) > 0) {
             block_.arm(sizeof...(T), parent, environment_of(parent));
@@ -69,7 +63,7 @@ public:
         }
     }
 
-    auto await_resume() {
+    ALOFT_ALWAYS_INLINE auto await_resume() {
         block_.rethrow_first();
         if constexpr ((std::is_void_v<T> && ...)) {
             return;
@@ -84,7 +78,7 @@ public:
 
 private:
     template <class U>
-    promise_base& adopted(task<U>& child, const environment* env) noexcept {
+    ALOFT_ALWAYS_INLINE promise_base& adopted(task<U>& child, const environment* env) noexcept {
         promise_base& p = task_access::promise_of(child);
         adopt(p, &block_, &join_block::child_done<U>, env);
         return p;
@@ -125,20 +119,16 @@ public:
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
     template <class Parent>
-    ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    ALOFT_HOT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         block_.arm(children_.size(), parent, environment_of(parent));
         const environment* const env = block_.children_environment();
-        for (auto& child : children_) {
-            adopt(task_access::promise_of(child), &block_, &join_block::child_done<value_type>,
-                  env);
-        }
         // The last child has not started yet, so the block and the children stay until the return.
-        for (std::size_t i = 0; i + 1 < children_.size(); ++i) {
-            start_child(env, task_access::promise_of(children_[i]), block_);
+        auto next = children_.begin();
+        for (const auto last = children_.end() - 1; next != last; ++next) {
+            start_child(env, adopted(*next, env), block_);
         }
-        return transfer_from<Mode>(
-            parent, task_access::promise_of(children_.back()).coroutine); // PUBLISHED
+        return transfer_from<Mode>(parent, adopted(*next, env).coroutine); // PUBLISHED
     }
 
     auto await_resume() {
@@ -158,6 +148,13 @@ public:
     }
 
 private:
+    ALOFT_ALWAYS_INLINE promise_base& adopted(typename Children::value_type& child,
+                                              const environment* env) noexcept {
+        promise_base& p = task_access::promise_of(child);
+        adopt(p, &block_, &join_block::child_done<value_type>, env);
+        return p;
+    }
+
     template <std::size_t... I>
     std::array<element, sizeof...(I)> results(std::index_sequence<I...>) {
         return {take_result(children_[I])...};

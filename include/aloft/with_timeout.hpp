@@ -16,6 +16,7 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/coro/executor.hpp>
@@ -26,7 +27,6 @@
 #include <aloft/task.hpp>
 #include <aloft/timer.hpp>
 
-#include <chrono>
 #include <coroutine>
 #include <system_error>
 #include <utility>

@@ -12,12 +12,15 @@
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +32,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <random>
 #include <span>
 #include <string>
@@ -45,6 +49,18 @@ using aloft::spawn;
 using aloft::sync_wait;
 using aloft::task;
 using aloft::write_file;
+
+namespace {
+
+std::atomic<int> reads_tried{0};
+
+} // namespace
+
+/// Stands in for the C library's: counts what aloft tries before it goes to the ring.
+extern "C" ssize_t preadv2(int fd, const iovec* parts, int count, off_t at, int flags) {
+    ++reads_tried;
+    return ::syscall(SYS_preadv2, fd, parts, count, at, 0, flags);
+}
 
 namespace {
 
@@ -215,7 +231,7 @@ TEST_CASE("the modes of opening do what they say") {
         const file f =
             sync_wait(rt, file::open(directory / "new", open_mode::write | open_mode::create));
         ::umask(before);
-        struct stat status{};
+        struct stat status {};
         REQUIRE(::stat((directory / "new").c_str(), &status) == 0);
         CHECK((status.st_mode & 0777) == 0640);
     }
@@ -279,6 +295,63 @@ TEST_CASE("what is not in the page cache is read through the ring") {
         }
         REQUIRE(got == whole);
     }
+}
+
+TEST_CASE("only reads through the page cache are tried before they go to the ring") {
+    struct alignas(4096) block {
+        std::array<std::byte, 4096> bytes;
+    };
+    runtime rt;
+    const temporary_directory directory;
+    const auto path = directory / "blocks";
+    const std::string text = random_text(8 * sizeof(block), 5);
+    put(path, text);
+    const auto read_all = [&](open_mode mode) -> task<std::string> {
+        const file source = co_await file::open(path, mode);
+        const auto buffer = std::make_unique<block>();
+        std::string content;
+        while (const std::size_t got = co_await source.read_at(content.size(), buffer->bytes)) {
+            content.append(reinterpret_cast<const char*>(buffer->bytes.data()), got);
+        }
+        co_return content;
+    };
+    reads_tried = 0;
+    CHECK(sync_wait(rt, read_all(open_mode::read)) == text);
+    CHECK(reads_tried == 9);
+    reads_tried = 0;
+    const auto direct = [&]() -> task<bool> {
+        auto opening = file::open(path, open_mode::read | open_mode::direct);
+        co_return (co_await aloft::as_result(std::move(opening))).has_value();
+    };
+    if (!sync_wait(rt, direct())) {
+        SKIP("the file system of temporary files has a page cache only");
+    }
+    CHECK(sync_wait(rt, read_all(open_mode::read | open_mode::direct)) == text);
+    CHECK(reads_tried == 0);
+}
+
+TEST_CASE("a task that reads from the page cache without end lets others have their turn") {
+    const temporary_directory directory;
+    put(directory / "file", "text");
+    runtime rt(workers(1));
+    std::atomic<bool> ended{false};
+    std::size_t turns = 0;
+    const auto read = [&]() -> task<void> {
+        const file source = co_await file::open(directory / "file");
+        std::array<char, 4> buffer{};
+        for (int i = 0; i < 10'000; ++i) {
+            CHECK(co_await source.read_at(0, buffer) == 4);
+        }
+        ended = true;
+    };
+    const auto count = [&]() -> task<void> {
+        while (!ended) {
+            ++turns;
+            co_await aloft::yield();
+        }
+    };
+    sync_wait(rt, aloft::when_all(read(), count()));
+    CHECK(turns >= 100);
 }
 
 TEST_CASE("a named pipe is read and written as a file") {

@@ -55,6 +55,7 @@ public:
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::size_t depth() const { return depth_; }
+    [[nodiscard]] bool direct() const { return direct_; }
 
     /// Makes an open file's reads go past the page cache, if that is wanted.
     void prepare(int fd) const {

@@ -19,7 +19,11 @@ aloft::task<> reads(const aloft::file& file, field::reader& one, std::size_t cou
 }
 
 aloft::task<> run(field::file_work& work) {
-    const aloft::file file = co_await aloft::file::open(work.path());
+    aloft::open_mode mode = aloft::open_mode::read;
+    if (work.direct()) {
+        mode = mode | aloft::open_mode::direct;
+    }
+    const aloft::file file = co_await aloft::file::open(work.path(), mode);
     work.prepare(file.native_handle());
     std::vector<field::reader> readers = field::readers_of(work);
     std::vector<aloft::task<>> tasks;

@@ -16,8 +16,9 @@
 //    pop's fence came before the thief's, and the thief sees that bottom_ is not above i. The owner
 //    pops for every fork, so it brings its own fence: where nobody steals it may be a light one
 //    (idle.hpp says when).
-// 5. A slot is overwritten only when top_ has passed it: push compares with top_. A thief that read
-//    an overwritten slot fails its compare-exchange.
+// 5. A slot is overwritten only when top_ has passed it: push stays below end_, where the slots end
+//    that were free when the owner last looked at top_, which only grows. A thief that read an
+//    overwritten slot fails its compare-exchange.
 // 6. Every item has a tag, so that the owner can ask what is at the bottom without touching an item
 //    that a thief may have taken: only the owner reads and writes tags.
 // 7. The owner knows bottom_, so it takes from the top without a fence: only top_ is contended.
@@ -40,13 +41,16 @@ public:
     /// Owner. False if the deque is full.
     [[nodiscard]] bool push(work_node& node, const void* tag = nullptr) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
-        // order(deque.top): acquire; the thief has read the slot that is to be overwritten
-        const std::int64_t top = top_.load(std::memory_order_acquire);
-        if (bottom - top >= static_cast<std::int64_t>(deque_capacity)) [[unlikely]] {
-            return false;
+        if (bottom == end_) [[unlikely]] {
+            // order(deque.top): acquire; the thief has read the slots that are to be overwritten
+            end_ = top_.load(std::memory_order_acquire) + capacity;
+            if (bottom == end_) {
+                return false;
+            }
         }
-        slot(bottom).store(&node, std::memory_order_relaxed);
-        tags_[index(bottom)] = tag;
+        slot& free = slot_at(bottom);
+        free.node.store(&node, std::memory_order_relaxed);
+        free.tag = tag;
         // order(deque.bottom): release; the slot and the node become visible to thieves
         bottom_.store(bottom + 1, std::memory_order_release);
         return true;
@@ -56,11 +60,11 @@ public:
     template <class Fence>
     [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
-        // An old top_ makes it look fuller than it is: then the tag is old, and pop decides.
-        if (bottom < top_.load(std::memory_order_relaxed) || tags_[index(bottom)] != tag) {
+        // An old top_ makes it look fuller than it is: then the tag is old, and take_last decides.
+        if (bottom < top_.load(std::memory_order_relaxed) || slot_at(bottom).tag != tag) {
             return nullptr;
         }
-        return pop(fence);
+        return take_last(bottom, fence);
     }
 
     /// Owner: the item pushed last, or nullptr. fence() is called between bottom_ and top_, see 4.
@@ -70,21 +74,7 @@ public:
         if (bottom < top_.load(std::memory_order_relaxed)) {
             return nullptr; // empty: top_ only grows, so there is nothing to race for
         }
-        bottom_.store(bottom, std::memory_order_relaxed);
-        fence();
-        std::int64_t top = top_.load(std::memory_order_relaxed);
-        if (top < bottom) [[likely]] {
-            return slot(bottom).load(std::memory_order_relaxed);
-        }
-        work_node* last = nullptr;
-        // order(deque.top): acq_rel; decides the race for the last item
-        if (top == bottom && top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
-                                                          std::memory_order_relaxed)) {
-            last = slot(bottom).load(std::memory_order_relaxed);
-        }
-        // order(deque.bottom): release; a thief that reads it sees the slots below
-        bottom_.store(bottom + 1, std::memory_order_release);
-        return last;
+        return take_last(bottom, fence);
     }
 
     /// Owner: appends the oldest items, at most `most`, to `taken`, with one compare-exchange.
@@ -103,7 +93,7 @@ public:
         } while (!top_.compare_exchange_weak(top, end, std::memory_order_acq_rel,
                                              std::memory_order_relaxed));
         for (; top < end; ++top) { // nobody else writes slots
-            taken.push(*slot(top).load(std::memory_order_relaxed));
+            taken.push(*slot_at(top).node.load(std::memory_order_relaxed));
         }
     }
 
@@ -121,7 +111,7 @@ public:
         if (top >= bottom) {
             return nullptr;
         }
-        work_node* const oldest = slot(top).load(std::memory_order_relaxed);
+        work_node* const oldest = slot_at(top).node.load(std::memory_order_relaxed);
         // order(deque.top): release; the slot has been read and may be overwritten
         return top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
                                             std::memory_order_relaxed)
@@ -135,17 +125,42 @@ public:
     }
 
 private:
-    [[nodiscard]] static std::size_t index(std::int64_t position) noexcept {
-        return static_cast<std::size_t>(position) % deque_capacity;
+    static constexpr auto capacity = static_cast<std::int64_t>(deque_capacity);
+
+    struct slot {
+        atomic<work_node*> node{nullptr};
+        const void* tag = nullptr;
+    };
+
+    /// Owner: the item at `bottom`, which is below bottom_, unless a thief gets it.
+    template <class Fence>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* take_last(std::int64_t bottom,
+                                                           Fence&& fence) noexcept {
+        bottom_.store(bottom, std::memory_order_relaxed);
+        fence();
+        std::int64_t top = top_.load(std::memory_order_relaxed);
+        if (top < bottom) [[likely]] {
+            return slot_at(bottom).node.load(std::memory_order_relaxed);
+        }
+        work_node* last = nullptr;
+        // order(deque.top): acq_rel; decides the race for the last item
+        if (top == bottom && top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
+                                                          std::memory_order_relaxed)) {
+            last = slot_at(bottom).node.load(std::memory_order_relaxed);
+        }
+        // order(deque.bottom): release; a thief that reads it sees the slots below
+        bottom_.store(bottom + 1, std::memory_order_release);
+        return last;
     }
-    [[nodiscard]] atomic<work_node*>& slot(std::int64_t position) noexcept {
-        return slots_[index(position)];
+
+    [[nodiscard]] slot& slot_at(std::int64_t position) noexcept {
+        return slots_[static_cast<std::size_t>(position) % deque_capacity];
     }
 
     alignas(cacheline_bytes) atomic<std::int64_t> top_{0};
     alignas(cacheline_bytes) atomic<std::int64_t> bottom_{0};
-    std::array<const void*, deque_capacity> tags_{};
-    std::array<atomic<work_node*>, deque_capacity> slots_{};
+    std::int64_t end_ = capacity; // the owner's
+    std::array<slot, deque_capacity> slots_{};
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

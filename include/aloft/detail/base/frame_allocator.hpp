@@ -14,8 +14,8 @@
 //    twice); workers call release_thread_frames() before they end. Frames cached by other threads
 //    that end go with retire_guard, which is armed before the first frame is cached.
 // 4. Under the address sanitizer nothing is recycled, so that a use after free is seen.
-// 5. thread_local storage is reached only inside functions that are not inlined, so that no
-//    compiler caches its address across a suspension that changes threads.
+// 5. thread_local storage is reached only inside functions that are not inlined where a compiler
+//    might keep its address across a suspension that changes threads (config.hpp, 5).
 #pragma once
 
 #include <aloft/config.hpp>
@@ -121,7 +121,7 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
     --list.room;
 }
 
-[[nodiscard]] ALOFT_NOINLINE inline void* allocate_frame(std::size_t bytes) {
+[[nodiscard]] ALOFT_THREAD_LOCAL_INLINE void* allocate_frame(std::size_t bytes) {
     const std::size_t size_class = frame_class_of(bytes);
     if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
         return ::operator new(bytes);
@@ -136,7 +136,7 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
     return frame;
 }
 
-ALOFT_NOINLINE inline void deallocate_frame(void* memory, std::size_t bytes) noexcept {
+ALOFT_THREAD_LOCAL_INLINE void deallocate_frame(void* memory, std::size_t bytes) noexcept {
     const std::size_t size_class = frame_class_of(bytes);
     if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
         ::operator delete(memory);

@@ -13,6 +13,8 @@
 // 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs. So what
 //    a burst has used goes back, and what goes on being used does not.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
+// 4. Slabs behind the first few of a class are made present as a whole, where the system offers that:
+//    whoever uses so many frames would pay a page fault for every page otherwise.
 #pragma once
 
 #include <aloft/detail/base/cacheline.hpp>
@@ -34,6 +36,10 @@ struct free_frame {
     free_frame* next_batch; // used by the first frame of a batch in the depot
 };
 
+/// Makes all pages of a block of memory present with one system call; nullptr: not offered here.
+using memory_populator = void (*)(void* block, std::size_t bytes) noexcept;
+constinit inline memory_populator populate_memory = nullptr;
+
 class frame_depot {
 public:
     /// A batch of frame_batch frames that are linked by `next`, or fewer; throws std::bad_alloc if
@@ -47,7 +53,8 @@ public:
             return batch;
         }
         if (s.slabs == nullptr) {
-            link(s, *make_slab(size_class));
+            link(s, *make_slab(size_class, s.made >= slabs_until_populated));
+            ++s.made;
         }
         slab& from = *s.slabs;
         free_frame* batch = nullptr;
@@ -84,6 +91,7 @@ private:
     // Large, because malloc touches a page on either side of an aligned block. What is never cut is
     // never touched.
     static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
+    static constexpr std::uint32_t slabs_until_populated = 4;
     static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
     [[nodiscard]] static constexpr std::size_t frame_size(std::size_t size_class) noexcept {
@@ -115,8 +123,12 @@ private:
         return static_cast<std::uint32_t>((slab_bytes - 2 * first_frame) / frame_size(size_class));
     }
 
-    [[nodiscard]] static slab* make_slab(std::size_t size_class) {
-        void* const memory = ::operator new(slab_bytes - first_frame, std::align_val_t{slab_bytes});
+    [[nodiscard]] static slab* make_slab(std::size_t size_class, bool populated) {
+        void* const memory =
+            ::operator new (slab_bytes - first_frame, std::align_val_t{slab_bytes});
+        if (populated && populate_memory != nullptr) {
+            populate_memory(memory, slab_bytes - first_frame);
+        }
         auto* const made = ::new (memory) slab;
         made->home = capacity(size_class);
         return made;
@@ -126,7 +138,8 @@ private:
         spin_lock lock;
         free_frame* batches = nullptr;
         std::size_t count = 0;
-        slab* slabs = nullptr; // with frames at home
+        slab* slabs = nullptr;  // with frames at home
+        std::uint32_t made = 0; // slabs that exist
     };
 
     static void link(shelf& s, slab& added) noexcept {
@@ -157,7 +170,8 @@ private:
             }
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
-                ::operator delete(&home, std::align_val_t{slab_bytes});
+                --s.made;
+                ::operator delete (&home, std::align_val_t{slab_bytes});
             }
             frame = next;
         }

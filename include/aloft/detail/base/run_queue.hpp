@@ -21,7 +21,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline constexpr std::size_t run_queue_capacity = ALOFT_SMALL_QUEUES ? 8u >> ALOFT_SMALL_QUEUES : 256;
+inline constexpr std::size_t run_queue_capacity =
+    ALOFT_SMALL_QUEUES ? 8u >> ALOFT_SMALL_QUEUES : 256;
 
 class run_queue {
 public:

@@ -10,8 +10,8 @@
 // 2. Whoever makes work visible in a queue calls published() afterwards. That is the pusher's half
 //    of the sleep protocol (detail/runtime/idle.hpp): a fence between the queue and the word that
 //    says whether somebody sleeps.
-// 3. thread_local storage is reached only inside functions that are not inlined, so that no
-//    compiler caches its address across a suspension that changes threads.
+// 3. thread_local storage is reached only inside functions that are not inlined where a compiler
+//    might keep its address across a suspension that changes threads (config.hpp, 5).
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -36,13 +36,13 @@ struct alignas(cacheline_bytes) task_count {
 struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
-    static constexpr std::uint64_t light = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t light = std::uint64_t{1} << 30; // an operand of one instruction
 
     [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
-        return (word & ~light) >> 32;
+        return word >> 32;
     }
     [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
-        return word & (one_searching - 1);
+        return word & (light - 1);
     }
     /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
     [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {
@@ -105,7 +105,7 @@ inline void count_one(atomic<std::uint64_t>& counter) noexcept {
 
 /// Makes a coroutine runnable, before what was forked earlier, where others can steal it. `tag` is
 /// what deque::pop_tagged asks for.
-ALOFT_NOINLINE inline void fork(executor& exec, work_node& node, const void* tag) noexcept {
+ALOFT_THREAD_LOCAL_INLINE void fork(executor& exec, work_node& node, const void* tag) noexcept {
     local_worker* const here = thread_local_worker;
     if (here == nullptr || here->exec != &exec || !here->forks.push(node, tag)) [[unlikely]] {
         exec.fork_elsewhere(node);
@@ -139,7 +139,7 @@ ALOFT_NOINLINE inline void count_started(executor& exec) noexcept {
     }
 }
 
-ALOFT_NOINLINE inline void count_ended(executor& exec) noexcept {
+ALOFT_THREAD_LOCAL_INLINE void count_ended(executor& exec) noexcept {
     local_worker* const here = thread_local_worker;
     if (here != nullptr && here->exec == &exec) [[likely]] {
         count_one(here->tasks.ended);

@@ -113,6 +113,11 @@ public:
         if (failed()) [[unlikely]] {
             failure_.rethrow();
         }
+        return take_value();
+    }
+
+    /// The same when it is known that there is a value.
+    [[nodiscard]] T take_value() {
         if constexpr (std::is_reference_v<T>) {
             return static_cast<T>(*value_);
         } else {
@@ -140,7 +145,7 @@ private:
 };
 
 template <class T>
-    requires std::is_void_v<T>
+requires std::is_void_v<T>
 class outcome<T> {
 public:
     void set_value() noexcept {}

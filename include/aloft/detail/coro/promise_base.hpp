@@ -44,8 +44,10 @@ struct promise_base : work_node {
     done_hook on_done = nullptr;
     const environment* env = nullptr;
 
-    static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
-    static void operator delete(void* memory, std::size_t bytes) noexcept {
+    ALOFT_ALWAYS_INLINE static void* operator new(std::size_t bytes) {
+        return allocate_frame(bytes);
+    }
+    ALOFT_ALWAYS_INLINE static void operator delete(void* memory, std::size_t bytes) noexcept {
         deallocate_frame(memory, bytes);
     }
 };

@@ -34,11 +34,11 @@ struct trampoline_slot {
 
 constinit inline thread_local trampoline_slot thread_trampoline{};
 
-ALOFT_NOINLINE inline void* exchange_next(void* next) noexcept {
+ALOFT_THREAD_LOCAL_INLINE void* exchange_next(void* next) noexcept {
     return std::exchange(thread_trampoline.next, next);
 }
 
-ALOFT_NOINLINE inline bool exchange_looping(bool looping) noexcept {
+ALOFT_THREAD_LOCAL_INLINE bool exchange_looping(bool looping) noexcept {
     return std::exchange(thread_trampoline.looping, looping);
 }
 

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 
-#include <chrono>
 #include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {

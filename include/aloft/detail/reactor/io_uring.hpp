@@ -31,6 +31,7 @@
 // when the kernel has refused entries, waits for the owner.
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/sanitizer.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/cancel_list.hpp>
@@ -42,7 +43,6 @@
 #include <linux/time_types.h>
 #include <poll.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/sanitizer.hpp>
 #include <aloft/error.hpp>
 
@@ -24,7 +25,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>

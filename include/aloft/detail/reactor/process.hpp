@@ -4,10 +4,12 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/frame_depot.hpp>
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdio>
@@ -21,6 +23,20 @@ inline atomic<unsigned>& fork_generation() noexcept {
         nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
     (void)registered;
     return generation;
+}
+
+/// Lets the memory of frames come in larger pieces than pages, where the system offers that. What it
+/// does not do now, page faults do later.
+inline void offer_populated_memory() noexcept {
+#if defined(MADV_POPULATE_WRITE)
+    static const bool done = [] {
+        populate_memory = [](void* block, std::size_t bytes) noexcept {
+            (void)::madvise(block, bytes, MADV_POPULATE_WRITE);
+        };
+        return true;
+    }();
+    (void)done;
+#endif
 }
 
 /// On the calling thread a write to a broken pipe is an error, not a signal.

@@ -24,11 +24,11 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/reactor/timer.hpp>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>

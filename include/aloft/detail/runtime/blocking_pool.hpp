@@ -13,10 +13,10 @@
 // 5. stop() refuses what is queued and joins the threads, so the last call has been answered.
 #pragma once
 
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/reactor/process.hpp>
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>

@@ -62,8 +62,10 @@ ALOFT_SEPARABLE void request_stop(operation& op) noexcept;
 /// added yet and will be refused.
 [[nodiscard]] ALOFT_SEPARABLE bool remove(timer& t) noexcept;
 
-/// Whether an operation that can complete at once may do so without the scheduler.
-[[nodiscard]] ALOFT_SEPARABLE bool may_complete_at_once() noexcept;
+/// How an operation that can complete at once goes on then: not tried outside of workers; at once, or,
+/// after many of those, behind what is ready, so that others have their turn.
+enum class attempt_turn : unsigned char { none, at_once, behind_others };
+[[nodiscard]] ALOFT_SEPARABLE attempt_turn turn_of_attempt() noexcept;
 
 /// Whether this thread works for a runtime that is being destroyed.
 [[nodiscard]] ALOFT_SEPARABLE bool is_stopping_here() noexcept;

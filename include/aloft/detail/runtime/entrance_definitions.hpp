@@ -4,14 +4,15 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/process_fence.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
 #include <aloft/detail/runtime/scheduler.hpp>
 #include <aloft/error.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <exception>
@@ -61,6 +62,7 @@ ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
     const std::size_t workers =
         options.threads().value_or(std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
     choose_process_fence();
+    offer_populated_memory();
     chosen_reactors chosen = make_reactors(options, workers);
     description = std::move(chosen.description);
     auto made = std::make_unique<scheduler>(std::move(chosen), options,
@@ -141,9 +143,12 @@ ALOFT_SEPARABLE bool remove(timer& t) noexcept {
     return home != nullptr && home->remove(t);
 }
 
-ALOFT_SEPARABLE bool may_complete_at_once() noexcept {
+ALOFT_SEPARABLE attempt_turn turn_of_attempt() noexcept {
     worker* const here = current_worker();
-    return here != nullptr && here->spend_budget();
+    if (here == nullptr) {
+        return attempt_turn::none;
+    }
+    return here->spend_budget() ? attempt_turn::at_once : attempt_turn::behind_others;
 }
 
 ALOFT_SEPARABLE bool is_stopping_here() noexcept {

@@ -48,10 +48,10 @@
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>

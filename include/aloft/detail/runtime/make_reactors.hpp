@@ -3,13 +3,13 @@
 // Layer: L3 runtime
 #pragma once
 
+#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/io_uring.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime_options.hpp>
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>

@@ -13,6 +13,8 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
@@ -21,10 +23,8 @@
 #include <aloft/detail/runtime/worker_end.hpp>
 #include <aloft/detail/runtime/worker_sleep.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>

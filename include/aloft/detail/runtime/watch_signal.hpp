@@ -12,9 +12,9 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 

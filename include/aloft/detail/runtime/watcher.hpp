@@ -24,14 +24,14 @@
 //    the workers.
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <thread>
 #include <utility>
 #include <vector>

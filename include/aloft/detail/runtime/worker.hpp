@@ -6,7 +6,8 @@
 // workers' queues, answers and timers; sleep. A fairness round every few tens of microseconds makes
 // sure that none of them starves: it looks at answers and timers, hands submissions to the kernel,
 // lets a few of the ready ones go before newer forks, and takes from the inject queue and the oldest
-// fork in turns. How many tasks may run between two such rounds follows from how long they took.
+// fork in turns. How many tasks may run between two such rounds follows from how long they took,
+// the kernel's time for their operations apart.
 //
 // 1. forks, ready, reactor_ and timers_ are used by the owner as owner; other workers use only their
 //    members for other threads: a searching worker takes forks, ready work, answers and due timers.
@@ -24,6 +25,7 @@
 #pragma once
 
 #include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
@@ -31,7 +33,6 @@
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/shared_work.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -188,6 +189,7 @@ private:
                 node = take_own();
             }
             if (node == nullptr && collect_io()) {
+                measure_from(now_ns());
                 node = take_own();
             }
             if (node == nullptr) {
@@ -222,19 +224,24 @@ private:
         const clock_ns now = now_ns();
         if (looked_at_ == 0) { // it has been asleep meanwhile
             entered_at_ = now;
-        } else if (now - looked_at_ < look_often_enough) {
-            look_interval_ = std::min(look_interval_ * 2, most_runs_between_looks);
-        } else if (now - looked_at_ > look_too_seldom) {
-            look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
+        } else if (const auto runs = static_cast<clock_ns>(tick_ - looked_tick_); runs > 0) {
+            const clock_ns expected =
+                (now - looked_at_) * static_cast<clock_ns>(look_interval_) / runs;
+            if (expected < look_often_enough) {
+                look_interval_ = std::min(look_interval_ * 2, most_runs_between_looks);
+            } else if (expected > look_too_seldom) {
+                look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
+            }
         }
-        looked_at_ = now;
         next_look_ = tick_ + look_interval_;
+        bool found = false;
         if (now - entered_at_ < most_wait_for_entry) {
-            collect_io();
+            found = collect_io();
         } else {
             entered_at_ = now;
-            look_after_io();
+            found = look_after_io();
         }
+        measure_from(found ? now_ns() : now);
         ready_first_ = 8;
         ++looks_;
         if (looks_ % 4 == 0) {
@@ -246,6 +253,13 @@ private:
             return oldest.pop();
         }
         return nullptr;
+    }
+
+    /// What tasks take is measured from here: the kernel's time for a batch of operations tells
+    /// nothing about the tasks, which together may be as many as there were answers.
+    void measure_from(clock_ns now) noexcept {
+        looked_at_ = now;
+        looked_tick_ = tick_;
     }
 
     /// Collects answers and due timers. What was submitted stays where it is: if nothing turns up, it
@@ -408,6 +422,7 @@ private:
     std::uint64_t look_interval_ = 16;
     std::uint64_t looks_ = 0;
     clock_ns looked_at_ = 0;  // 0: has been asleep since
+    std::uint64_t looked_tick_ = 0;
     clock_ns entered_at_ = 0; // the last fairness round that submitted
     atomic<bool> look_wanted_{false};
     int ready_first_ = 0;

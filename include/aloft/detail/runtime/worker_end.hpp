@@ -7,9 +7,9 @@
 // everybody (scheduler.hpp has the order of events).
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>

@@ -5,9 +5,9 @@
 // The protocol and its proof: idle.hpp.
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>

@@ -21,6 +21,7 @@
 //    operation is submitted until it is resumed. A stop that comes first ends it without the kernel.
 #pragma once
 
+#include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/result.hpp>
@@ -65,11 +66,25 @@ public:
             operation_.result = -ECANCELED;
             return false;
         }
-        if (ends_at_once()) {
+        operation_.coroutine = self;
+        if constexpr (requires { request_.attempt(); }) {
+            if (const attempt_turn turn = turn_of_attempt(); turn != attempt_turn::none) {
+                if (const std::optional<std::int32_t> answer = request_.attempt()) {
+                    operation_.result = *answer;
+                    if (turn == attempt_turn::at_once) {
+                        return false;
+                    }
+                    executor* const own = executor_of(env);
+                    reschedule(own != nullptr ? *own : *current_executor(), operation_);
+                    return true; // PUBLISHED
+                }
+            }
+        }
+        if (const int error = request_.prepare(operation_); error != 0) [[unlikely]] {
+            operation_.result = -error;
             return false;
         }
         const start_place place(env);
-        operation_.coroutine = self;
         if (stop != nullptr && !listen(*stop)) {
             operation_.result = -ECANCELED;
             return false;
@@ -101,22 +116,6 @@ public:
     }
 
 private:
-    [[nodiscard]] ALOFT_ALWAYS_INLINE bool ends_at_once() {
-        if constexpr (requires { request_.attempt(); }) {
-            if (may_complete_at_once()) {
-                if (const std::optional<std::int32_t> answer = request_.attempt()) {
-                    operation_.result = *answer;
-                    return true;
-                }
-            }
-        }
-        if (const int error = request_.prepare(operation_); error != 0) [[unlikely]] {
-            operation_.result = -error;
-            return true;
-        }
-        return false;
-    }
-
     [[nodiscard]] bool listen(stop_state& stop) noexcept {
         operation_.stoppable = true;
         run = [](stop_node& self) noexcept {

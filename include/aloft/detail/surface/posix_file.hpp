@@ -29,6 +29,7 @@ namespace aloft::inline ALOFT_ABI::detail {
     flags |= has(mode, open_mode::create) ? O_CREAT : 0;
     flags |= has(mode, open_mode::truncate) ? O_TRUNC : 0;
     flags |= has(mode, open_mode::exclusive) ? O_EXCL : 0;
+    flags |= has(mode, open_mode::direct) ? O_DIRECT : 0;
     return flags;
 }
 
@@ -47,6 +48,7 @@ public:
     }
     [[nodiscard]] descriptor finish(std::int32_t fd) const noexcept { return descriptor(fd); }
     [[nodiscard]] std::string name() const { return "open " + path_; }
+    [[nodiscard]] open_mode mode() const noexcept { return mode_; }
 
 private:
     std::string path_;
@@ -54,15 +56,20 @@ private:
 };
 
 /// A page-cached read through preadv2(RWF_NOWAIT) costs less than a trip through the ring, and
-/// never blocks; what is not cached goes to the ring.
+/// never blocks; what is not cached goes to the ring. Past the page cache RWF_NOWAIT does wait for the
+/// device, so there nothing is tried.
 class file_read_request {
 public:
     using value_type = std::size_t;
 
-    file_read_request(int fd, std::span<std::byte> buffer, std::uint64_t offset) noexcept
-        : fd_(fd), offset_(offset), buffer_(buffer) {}
+    file_read_request(int fd, bool direct, std::span<std::byte> buffer,
+                      std::uint64_t offset) noexcept
+        : fd_(fd), direct_(direct), offset_(offset), buffer_(buffer) {}
 
     [[nodiscard]] std::optional<std::int32_t> attempt() const noexcept {
+        if (direct_) {
+            return std::nullopt;
+        }
         iovec part{buffer_.data(), transfer_length(buffer_.size())};
         const off_t at = offset_ == current_position ? -1 : static_cast<off_t>(offset_);
         const ssize_t got = ::preadv2(fd_, &part, 1, at, RWF_NOWAIT);
@@ -83,6 +90,7 @@ public:
 
 private:
     int fd_;
+    bool direct_;
     std::uint64_t offset_;
     std::span<std::byte> buffer_;
 };
@@ -150,7 +158,7 @@ public:
 
 private:
     int fd_;
-    struct statx status_{};
+    struct statx status_ {};
 };
 
 /// The descriptor is given up when the operation begins: the kernel frees it even if it reports an
