@@ -8,6 +8,7 @@
 #include "explorer.hpp"
 #include "queues.hpp"
 #include "sleeping.hpp"
+#include "stopping.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -40,6 +41,9 @@ constexpr entry programs[] = {
     {"pop_with_light_fences", &explore<model::pop_with_light_fences>},
     {"stolen_answers", &explore<model::stolen_answers<>>},
     {"cancel_and_complete", &explore<model::cancel_and_complete>},
+    {"stop_and_leave", &explore<model::stop_and_leave>},
+    {"stop_above", &explore<model::stop_above>},
+    {"stop_twice", &explore<model::stop_twice>},
     // With a bug each:
     {"sleeper_looks_once",
      &explore<model::fork_and_sleep<model::sleep_rules{.looks_again = false}>>},

@@ -127,6 +127,10 @@ inline void heavy_fence() noexcept {
 #endif
 }
 
+[[nodiscard]] inline const void* thread_mark() noexcept {
+    return model::explorer::instance().running();
+}
+
 inline void spin_pause() noexcept {} // only bounded loops spin, with few rounds in model builds
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -3,7 +3,7 @@
 // Layer: L0 base
 //
 // 1. Everything concurrent uses detail::atomic, detail::full_fence, detail::light_fence with
-//    detail::heavy_fence, and detail::spin_pause.
+//    detail::heavy_fence, detail::thread_mark, and detail::spin_pause.
 // 2. ThreadSanitizer does not model fences; every fence here orders two variables against each
 //    other (a Dekker pattern) and never publishes data: publication is always a release store that
 //    an acquire load reads, which the sanitizer does see.
@@ -58,6 +58,13 @@ inline void heavy_fence() noexcept {
     } else {
         full_fence();
     }
+}
+
+constinit inline thread_local char thread_mark_byte = 0;
+
+/// Different for every thread that exists. Not inlined: a coroutine may change threads.
+[[nodiscard]] ALOFT_NOINLINE inline const void* thread_mark() noexcept {
+    return &thread_mark_byte;
 }
 
 /// Tells the processor that this is a spin loop.

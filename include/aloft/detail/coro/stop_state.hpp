@@ -40,13 +40,6 @@ struct stop_node {
     void (*run)(stop_node&) noexcept = nullptr;
 };
 
-constinit inline thread_local char thread_mark_byte = 0;
-
-/// Different for every thread that exists.
-[[nodiscard]] ALOFT_NOINLINE inline const void* thread_mark() noexcept {
-    return &thread_mark_byte;
-}
-
 /// As a node it is its own entry in its parent's list.
 class stop_state : stop_node {
 public:
@@ -153,6 +146,8 @@ public:
     }
 
 private:
+    friend struct stop_state_view; // the tests' explorer
+
     static constexpr std::uint32_t stopped = 1;
     static constexpr std::uint32_t finished = 2;
     static constexpr std::uint32_t joined = 4; // to the parent
