@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Everything of the library but the adapters, and to_future.hpp, which needs <future>.
+// Everything of the library but the adapters, and what needs slow headers: to_future.hpp (<future>) and
+// std_stop_token.hpp (<stop_token>).
 // Layer: L4 surface
 #pragma once
 
