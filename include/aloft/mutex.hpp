@@ -107,7 +107,7 @@ private:
     ALOFT_NOINLINE void hand_over() noexcept {
         detail::work_list woken;
         {
-            const detail::spin_guard guard(room_.lock());
+            const detail::spin_guard inside(room_.lock());
             if (room_.empty()) {
                 // order(mutex.state): release; what the holder wrote becomes visible
                 state_.store(free, std::memory_order_release);
@@ -125,7 +125,7 @@ private:
     /// it then. Nothing stops that.
     void lock_for(detail::room_waiter& w) noexcept {
         {
-            const detail::spin_guard guard(room_.lock());
+            const detail::spin_guard inside(room_.lock());
             if (!take_in_room()) {
                 room_.join(w);
                 return; // PUBLISHED
@@ -135,8 +135,8 @@ private:
         detail::waiting_room::resume_one(w); // PUBLISHED
     }
 
-    detail::waiting_room room_;
     detail::atomic<std::uint32_t> state_{free};
+    detail::waiting_room room_; // its destructor runs first
 };
 
 /// Purpose: holds a mutex until its end, or until unlock(). Move-only.

@@ -104,7 +104,7 @@ private:
     ALOFT_NOINLINE void release_to_waiters(std::size_t permits) noexcept {
         detail::work_list woken;
         {
-            const detail::spin_guard guard(room_.lock());
+            const detail::spin_guard inside(room_.lock());
             for (; permits > 0 && !room_.empty(); --permits) {
                 room_.give(*room_.first(), woken);
             }
@@ -117,8 +117,8 @@ private:
         detail::waiting_room::resume_all(woken);
     }
 
-    detail::waiting_room room_;
     detail::atomic<std::size_t> state_;
+    detail::waiting_room room_; // its destructor runs first
 };
 
 } // namespace aloft::inline ALOFT_ABI
