@@ -11,7 +11,6 @@
 #include <aloft/task.hpp>
 
 #include <concepts>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -43,11 +42,10 @@ public:
     requires(
         std::invocable<std::decay_t<Function>&> &&
         !std::same_as<std::decay_t<Function>, once_async>) explicit once_async(Function&& function)
-        : source_(std::make_unique<source_of<std::decay_t<Function>>>(
-              std::forward<Function>(function))) {}
+        : source_(new source_of<std::decay_t<Function>>(std::forward<Function>(function))) {}
     once_async(const once_async&) = delete;
     once_async& operator=(const once_async&) = delete;
-    ~once_async() = default;
+    ~once_async() { delete source_; }
 
 private:
     struct source {
@@ -110,7 +108,7 @@ public:
     [[nodiscard]] const T* try_get() const noexcept { return state_.done() ? &*value_ : nullptr; }
 
 private:
-    std::unique_ptr<source> source_;
+    source* source_;
     std::optional<T> value_;
     detail::once_state state_; // its destructor runs first
 };
