@@ -6,13 +6,21 @@
 
 #include <aloft/as_result.hpp>
 #include <aloft/async_generator.hpp>
+#include <aloft/auto_event.hpp>
+#include <aloft/barrier.hpp>
 #include <aloft/completion_source.hpp>
+#include <aloft/condition_variable.hpp>
 #include <aloft/endpoint.hpp>
 #include <aloft/error.hpp>
+#include <aloft/event.hpp>
 #include <aloft/file.hpp>
 #include <aloft/file_path.hpp>
 #include <aloft/generator.hpp>
+#include <aloft/latch.hpp>
+#include <aloft/mutex.hpp>
 #include <aloft/offload.hpp>
+#include <aloft/once.hpp>
+#include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
 #include <aloft/poll.hpp>
 #include <aloft/resolve.hpp>
@@ -20,6 +28,7 @@
 #include <aloft/retry.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/semaphore.hpp>
+#include <aloft/shared_mutex.hpp>
 #include <aloft/shared_task.hpp>
 #include <aloft/signal_set.hpp>
 #include <aloft/spawn.hpp>

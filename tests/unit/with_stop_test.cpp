@@ -16,8 +16,8 @@
 #include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>
 
+#include "helpers/races.hpp"
 #include "helpers/scale.hpp"
-#include "helpers/seed.hpp"
 
 #include <support/wait_until.hpp>
 
@@ -49,28 +49,11 @@ using aloft::task;
 using aloft::when_all;
 using aloft::with_stop;
 using aloft::with_timeout;
+using testing::end;
+using testing::races;
+using testing::record;
 
 namespace {
-
-enum class end : int { none, value, canceled, timed_out };
-
-template <class Make>
-task<void> record(Make make, std::atomic<int>& begun, std::atomic<end>& how) {
-    begun.fetch_add(1);
-    end result = end::value;
-    try {
-        (void)co_await make();
-    } catch (const std::system_error& error) {
-        if (error.code() == std::errc::operation_canceled) {
-            result = end::canceled;
-        } else if (error.code() == std::errc::timed_out) {
-            result = end::timed_out;
-        } else {
-            throw;
-        }
-    }
-    how.store(result);
-}
 
 /// Stops what `make` gives before it begins, and while it waits.
 template <class Make>
@@ -371,54 +354,6 @@ TEST_CASE("the runtime's end stops what waits for other tasks") {
         sync_wait(rt, waits);
     }
 }
-
-namespace {
-
-/// `complete` makes it end, `make` waits for that; both race a stop request.
-template <class Make, class Complete, class Check>
-void races(const char* name, std::size_t full, Make make, Complete complete, Check check) {
-    const std::uint64_t seed = testing::make_seed(name);
-    const std::size_t rounds = testing::scaled(full);
-    runtime rt(runtime_options{}.threads(2));
-    std::atomic<std::size_t> round{0};
-    std::atomic<std::size_t> completed{0};
-    std::optional<stop_source> source;
-    source.emplace();
-    std::thread other([&] {
-        testing::dice dice(seed);
-        for (std::size_t i = 1; i <= rounds; ++i) {
-            test_support::wait_closely([&] { return round.load() >= i; });
-            dice.maybe_yield(2);
-            const bool first = dice.below(2) == 0;
-            if (first) {
-                source->request_stop();
-            }
-            complete();
-            if (!first) {
-                source->request_stop();
-            }
-            completed.store(i);
-        }
-    });
-    std::size_t values = 0;
-    for (std::size_t i = 1; i <= rounds; ++i) {
-        std::atomic<int> begun{0};
-        std::atomic<end> how{end::none};
-        round.store(i);
-        sync_wait(rt, with_stop(source->get_token(), record(make, begun, how)));
-        test_support::wait_closely([&] { return completed.load() >= i; });
-        const bool value = how.load() == end::value;
-        values += value ? 1 : 0;
-        REQUIRE((value || how.load() == end::canceled));
-        REQUIRE(check(value));
-        source.reset();
-        source.emplace();
-    }
-    other.join();
-    std::printf("%s: %zu of %zu had a result\n", name, values, rounds);
-}
-
-} // namespace
 
 TEST_CASE("a permit and a stop request race, and the permit is never lost nor doubled") {
     semaphore permits(0);

@@ -11,6 +11,7 @@
 //    whoever turns awaited into free wakes one. The woken one leaves awaited behind, for the others
 //    that may sleep. So no wake-up is lost.
 // 3. unlock() uses the lock's address behind the release as a key only: the lock may be gone then.
+//    Whoever destroys it without having held it last calls wait_until_free() before.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -46,6 +47,15 @@ public:
         // order(spin_lock.state): release; the holder's writes become visible to the next one
         if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
             state_.notify_one();
+        }
+    }
+
+    /// Waits until whoever holds it has given it back, where nobody comes any more.
+    void wait_until_free() noexcept {
+        // order(spin_lock.state): acquire; what the last holder wrote becomes visible
+        if (state_.load(std::memory_order_acquire) != free) [[unlikely]] {
+            lock();
+            unlock();
         }
     }
 

@@ -148,6 +148,17 @@ ALOFT_THREAD_LOCAL_INLINE void count_ended(executor& exec) noexcept {
     }
 }
 
+/// Makes a coroutine runnable behind what is runnable already, from any thread: executor::post with
+/// nothing virtual in it on the executor's own workers.
+ALOFT_NOINLINE inline void make_ready(executor& exec, work_node& node) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != &exec || !here->ready.push(node)) [[unlikely]] {
+        exec.post(node);
+        return;
+    }
+    here->published();
+}
+
 /// Puts a coroutine that suspends right behind this call behind what is runnable. Nobody is woken:
 /// this worker looks itself.
 ALOFT_NOINLINE inline void reschedule(executor& exec, work_node& node) noexcept {
