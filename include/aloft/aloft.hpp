@@ -8,6 +8,8 @@
 #include <aloft/async_generator.hpp>
 #include <aloft/auto_event.hpp>
 #include <aloft/barrier.hpp>
+#include <aloft/broadcast_channel.hpp>
+#include <aloft/channel.hpp>
 #include <aloft/completion_source.hpp>
 #include <aloft/condition_variable.hpp>
 #include <aloft/endpoint.hpp>
@@ -27,6 +29,7 @@
 #include <aloft/result.hpp>
 #include <aloft/retry.hpp>
 #include <aloft/runtime.hpp>
+#include <aloft/select.hpp>
 #include <aloft/semaphore.hpp>
 #include <aloft/shared_mutex.hpp>
 #include <aloft/shared_task.hpp>
@@ -39,6 +42,7 @@
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/version.hpp>
+#include <aloft/watch_channel.hpp>
 #include <aloft/when_all.hpp>
 #include <aloft/when_all_settled.hpp>
 #include <aloft/when_any.hpp>

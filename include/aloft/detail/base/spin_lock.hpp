@@ -30,23 +30,16 @@ public:
                                               std::memory_order_relaxed);
     }
 
-    void lock() noexcept {
-        for (int spins = 0; spins < lock_spins; ++spins) {
-            if (try_lock()) {
-                return;
-            }
-            spin_pause();
-        }
-        // order(spin_lock.state): acquire; as above
-        while (state_.exchange(awaited, std::memory_order_acquire) != free) {
-            state_.wait(awaited, std::memory_order_relaxed);
+    ALOFT_ALWAYS_INLINE void lock() noexcept {
+        if (!try_lock()) [[unlikely]] {
+            lock_slowly();
         }
     }
 
-    void unlock() noexcept {
+    ALOFT_ALWAYS_INLINE void unlock() noexcept {
         // order(spin_lock.state): release; the holder's writes become visible to the next one
         if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
-            state_.notify_one();
+            wake_one();
         }
     }
 
@@ -63,6 +56,22 @@ private:
     static constexpr int free = 0;
     static constexpr int held = 1;
     static constexpr int awaited = 2;
+
+    ALOFT_NOINLINE void lock_slowly() noexcept {
+        for (int spins = 1; spins < lock_spins; ++spins) {
+            spin_pause();
+            if (try_lock()) {
+                return;
+            }
+        }
+        // order(spin_lock.state): acquire; as above
+        while (state_.exchange(awaited, std::memory_order_acquire) != free) {
+            state_.wait(awaited, std::memory_order_relaxed);
+        }
+    }
+
+    ALOFT_NOINLINE void wake_one() noexcept { state_.notify_one(); }
+
     atomic<int> state_{free};
 };
 
@@ -70,10 +79,10 @@ private:
 /// task a tenth of a second.)
 class spin_guard {
 public:
-    explicit spin_guard(spin_lock& lock) noexcept : lock_(lock) { lock_.lock(); }
+    ALOFT_ALWAYS_INLINE explicit spin_guard(spin_lock& lock) noexcept : lock_(lock) { lock_.lock(); }
     spin_guard(const spin_guard&) = delete;
     spin_guard& operator=(const spin_guard&) = delete;
-    ~spin_guard() { lock_.unlock(); }
+    ALOFT_ALWAYS_INLINE ~spin_guard() { lock_.unlock(); }
 
 private:
     spin_lock& lock_;

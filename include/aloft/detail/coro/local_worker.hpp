@@ -12,6 +12,12 @@
 //    says whether somebody sleeps.
 // 3. thread_local storage is reached only inside functions that are not inlined where a compiler
 //    might keep its address across a suspension that changes threads (config.hpp, 5).
+// 4. wake() is the exception from 2. Two tasks that hand over to each other run a few tens of
+//    nanoseconds at a time; waking another worker for each hand-over would cost a hundred times that.
+//    So where the runs on this worker have been short, and it has nothing else to do, nobody is woken
+//    for the one task that it will find as soon as the running one suspends. Searchers, and workers
+//    that are about to sleep, see it. If the running task goes on for long this time, the watcher
+//    wakes somebody (watcher.hpp).
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -87,6 +93,8 @@ struct local_worker {
     const atomic<std::uint64_t>* const idle_state;
     /// How many more coroutines may be run one after the other before the scheduler has a look.
     std::uint32_t direct_runs = 0;
+    /// What has run here lately took less time than waking another worker and moving there takes.
+    bool runs_are_short = false;
     deque forks;
     run_queue ready;
     task_count tasks;
@@ -157,6 +165,21 @@ ALOFT_NOINLINE inline void make_ready(executor& exec, work_node& node) noexcept 
         return;
     }
     here->published();
+}
+
+/// The same for a coroutine that has got what it waited for: see 4.
+ALOFT_NOINLINE inline void wake(executor& exec, work_node& node) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != &exec) {
+        exec.post(node);
+        return;
+    }
+    const bool runs_next = here->runs_are_short && here->ready.empty() && here->forks.empty();
+    if (!here->ready.push(node)) [[unlikely]] {
+        exec.post(node);
+    } else if (!runs_next) {
+        here->published();
+    }
 }
 
 /// Puts a coroutine that suspends right behind this call behind what is runnable. Nobody is woken:

@@ -96,6 +96,17 @@ public:
         return true;
     }
 
+    /// add() for a caller that holds a lock which callbacks take: it calls none. False: use add().
+    [[nodiscard]] bool add_quietly(stop_node& node) noexcept {
+        const spin_guard guard(lock_);
+        const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        if ((flags & stopped) != 0 || (parent_ != nullptr && (flags & joined) == 0)) {
+            return false;
+        }
+        list(node);
+        return true;
+    }
+
     /// For every node that add() was called with.
     void remove(stop_node& node) noexcept {
         {

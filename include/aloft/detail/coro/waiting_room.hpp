@@ -23,7 +23,8 @@
 // 2. A waiter is resumed by the one who took it out of the queue, behind the lock, through its own
 //    executor, or through its `resume` if it has one. Until it is resumed nobody else touches it.
 // 3. A task that can be stopped is listed with its stop state before it waits, and leaves that list
-//    when it is resumed. A request that comes between is seen under the lock.
+//    when it is resumed. A request that comes between is seen under the lock. A stop state's lock may
+//    be taken under a room's, never the other way round, and callbacks are called under neither.
 // 4. All others are stopped by their runtime's end only. The room itself is listed with the runtime,
 //    once, when the first of them has to wait: waiting costs nothing for it afterwards. The end of
 //    the runtime takes out its waiters and the room's entry. Waiters of a second runtime at the same
@@ -101,15 +102,33 @@ public:
                              who); // PUBLISHED if true
     }
 
-    /// The same where there is no word to look at without the lock.
+    /// The same where there is no word to look at without the lock. If try_take throws, nobody waits.
     template <class TryTake>
     [[nodiscard]] bool wait(room_waiter& w, std::coroutine_handle<> self, const environment* env,
                             TryTake&& try_take, const char* who) {
-        const auto try_at_once = [&] {
+        const stop_state* const above = stop_above(env);
+        if (above != nullptr && above->stop_requested()) [[unlikely]] {
+            w.phase = wait_phase::canceled;
+            return false;
+        }
+        {
             const spin_guard guard(lock_);
-            return try_take();
-        };
-        return wait(w, self, env, try_at_once, try_take, who);
+            if (try_take()) {
+                w.phase = wait_phase::given;
+                return false;
+            }
+            if (executor* const exec = executor_of(env)) [[likely]] {
+                w.exec = exec;
+                w.coroutine = self;
+                w.room = this;
+                if (list_quietly(w, stop_of(env))) [[likely]] {
+                    push(w);
+                    return true; // PUBLISHED
+                }
+            }
+        }
+        return wait_in_queue(w, self, env, std::forward<TryTake>(try_take),
+                             who); // PUBLISHED if true
     }
 
     /// The awaiter is resumed, or was not suspended. False: stopped.
@@ -167,13 +186,43 @@ public:
         push(w); // PUBLISHED
     }
 
+    /// Those who call these themselves wait in several rooms, are `patient`, and have no `room`.
+    void push(room_waiter& w) noexcept {
+        w.phase = wait_phase::queued;
+        w.work_node::next = nullptr;
+        w.previous = last_;
+        if (last_ == nullptr) {
+            first_ = &w;
+        } else {
+            last_->work_node::next = &w;
+        }
+        last_ = &w;
+        ++size_;
+    }
+
+    void unlink(room_waiter& w) noexcept {
+        room_waiter* const follower = after(w);
+        if (w.previous == nullptr) {
+            first_ = follower;
+        } else {
+            w.previous->work_node::next = follower;
+        }
+        if (follower == nullptr) {
+            last_ = w.previous;
+        } else {
+            follower->previous = w.previous;
+        }
+        w.work_node::next = nullptr;
+        --size_;
+    }
+
     // ---- behind the lock ----
 
     static void resume_one(room_waiter& w) noexcept {
         if (w.resume != nullptr) [[unlikely]] {
             w.resume(w); // PUBLISHED
         } else {
-            make_ready(*w.exec, w); // PUBLISHED
+            wake(*w.exec, w); // PUBLISHED
         }
     }
 
@@ -205,6 +254,20 @@ public:
     }
 
 private:
+    /// Under the lock: sees to it that the waiter will be stopped, if that can be done without calling
+    /// anybody. A request that comes at once waits for the lock and finds the waiter in the queue.
+    [[nodiscard]] bool list_quietly(room_waiter& w, stop_state* stop) noexcept {
+        if (stop == nullptr) {
+            return root_ != nullptr && root_ == w.exec->root_stop; // the room is listed: 4
+        }
+        w.run = &waiting_room::stop_one;
+        if (!stop->add_quietly(w)) {
+            return false;
+        }
+        w.stop = stop;
+        return true;
+    }
+
     template <class TryTake>
     [[nodiscard]] ALOFT_NOINLINE bool wait_in_queue(room_waiter& w, std::coroutine_handle<> self,
                                                     const environment* env, TryTake&& try_take,
@@ -224,16 +287,22 @@ private:
             }
             w.stop = stop;
         }
-        const spin_guard guard(lock_);
-        if (w.phase == wait_phase::canceled || (stop == nullptr && root_ != w.exec->root_stop)) {
-            w.phase = wait_phase::canceled; // the request came just now
-            return false;
+        try {
+            const spin_guard guard(lock_);
+            if (w.phase == wait_phase::canceled ||
+                (stop == nullptr && root_ != w.exec->root_stop)) {
+                w.phase = wait_phase::canceled; // the request came just now
+                return false;
+            }
+            if (try_take()) {
+                w.phase = wait_phase::given;
+                return false;
+            }
+            push(w);
+        } catch (...) {
+            (void)resumed(w);
+            throw;
         }
-        if (try_take()) {
-            w.phase = wait_phase::given;
-            return false;
-        }
-        push(w);
         return true; // PUBLISHED
     }
 
@@ -301,35 +370,6 @@ private:
             }
         }
         resume_one(w); // PUBLISHED
-    }
-
-    void push(room_waiter& w) noexcept {
-        w.phase = wait_phase::queued;
-        w.work_node::next = nullptr;
-        w.previous = last_;
-        if (last_ == nullptr) {
-            first_ = &w;
-        } else {
-            last_->work_node::next = &w;
-        }
-        last_ = &w;
-        ++size_;
-    }
-
-    void unlink(room_waiter& w) noexcept {
-        room_waiter* const follower = after(w);
-        if (w.previous == nullptr) {
-            first_ = follower;
-        } else {
-            w.previous->work_node::next = follower;
-        }
-        if (follower == nullptr) {
-            last_ = w.previous;
-        } else {
-            follower->previous = w.previous;
-        }
-        w.work_node::next = nullptr;
-        --size_;
     }
 
     spin_lock lock_;

@@ -9,7 +9,8 @@
 //
 //   parked, or changed       the worker looks after itself
 //   unchanged and running    stuck: the watcher does in its place what can be done on another
-//                            thread, and puts what became ready into the inject queue
+//                            thread, puts what became ready into the inject queue, and wakes
+//                            somebody for that and for what the worker has queued (local_worker.hpp, 4)
 //   all stuck for hog_after,
 //   and work waits           a spare worker joins in, at most spare_workers of them
 //
@@ -88,7 +89,8 @@ private:
     struct findings {
         bool running = false;
         bool all_hogs = true; // every worker that takes part has been stuck for hog_after_
-        bool holding = false; // somebody stuck holds operations or timers
+        bool holding = false;  // somebody stuck holds operations or timers
+        bool queueing = false; // somebody stuck holds what could run elsewhere
         clock_ns next_timer = no_deadline;
         work_list ready;
     };
@@ -122,6 +124,9 @@ private:
         lighten_fences();
         if (!found.ready.empty()) {
             shared_.inject.push_all(std::move(found.ready));
+            found.queueing = true;
+        }
+        if (found.queueing) {
             worker::notify(shared_);
         }
         if (found.all_hogs && shared_.idle.nobody_is_free() && worker::work_visible(shared_)) {
@@ -159,6 +164,7 @@ private:
             if (each.holds_operations() && !std::exchange(fenced, true)) {
                 heavy_fence();
             }
+            found.queueing = found.queueing || each.holds_runnable();
             found.next_timer = std::min(found.next_timer, each.help(found.ready));
             found.holding = found.holding || each.holds_operations() ||
                             found.next_timer != no_deadline || !found.ready.empty();

@@ -13,7 +13,8 @@
 //    members for other threads: a searching worker takes forks, ready work, answers and due timers.
 //    What is stuck in a worker that does not come back, the watcher reaches (watcher.hpp).
 // 2. Whoever makes work visible calls published() or notify() afterwards, except a coroutine that
-//    puts itself behind the rest and suspends at once: its worker looks itself.
+//    puts itself behind the rest and suspends at once: its worker looks itself. The other exception
+//    is local_worker.hpp, 4.
 // 3. A worker leaves only when the runtime has terminated and nothing of its own is in flight, so
 //    its thread outlives the operations that it submitted.
 // 4. activity_ changes whenever the worker comes to look for work, and is odd before its thread runs
@@ -78,7 +79,7 @@ public:
             return true;
         }
         return std::any_of(shared.workers.begin(), shared.workers.end(), [](const worker* each) {
-            return !each->forks.empty() || !each->ready.empty();
+            return each->holds_runnable();
         });
     }
 
@@ -92,6 +93,7 @@ public:
     }
     [[nodiscard]] bool is_spare() const noexcept { return spare_; }
     [[nodiscard]] bool holds_operations() const noexcept { return reactor_->in_flight() > 0; }
+    [[nodiscard]] bool holds_runnable() const noexcept { return !forks.empty() || !ready.empty(); }
 
     /// Looks after what a stuck worker holds. Gives the deadline of its next timer.
     clock_ns help(work_list& finished) noexcept {
@@ -233,6 +235,7 @@ private:
                 look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
             }
         }
+        runs_are_short = look_interval_ >= short_from_interval;
         next_look_ = tick_ + look_interval_;
         bool found = false;
         if (now - entered_at_ < most_wait_for_entry) {
@@ -387,6 +390,7 @@ private:
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
     static constexpr std::uint64_t most_runs_between_looks = 256;
+    static constexpr std::uint64_t short_from_interval = 16; // at most some 4 us each
     static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
 
     void refuse_all() noexcept;
