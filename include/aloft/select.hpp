@@ -28,7 +28,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -202,17 +201,7 @@ public:
 
     result await_resume() {
         waiting_ = false;
-        const std::uint32_t winner = claim_.winner();
-        std::optional<result> ended;
-        (void)((winner == Is && (ended.emplace(std::in_place_index<Is>, slot<Is>().take_result()), true)) ||
-               ...);
-        if (!ended) [[unlikely]] {
-            if (error_) {
-                std::rethrow_exception(error_);
-            }
-            throw_error(canceled_error(), "select");
-        }
-        return std::move(*ended);
+        return result_of<0>(claim_.winner());
     }
 
 private:
@@ -226,6 +215,19 @@ private:
             return select_slot<Branch>(static_cast<Branch&&>(branch), owner, index);
         }
     };
+
+    template <std::size_t I>
+    [[nodiscard]] result result_of(std::uint32_t winner) {
+        if constexpr (I < count) {
+            return winner == I ? result(std::in_place_index<I>, slot<I>().take_result())
+                               : result_of<I + 1>(winner);
+        } else {
+            if (error_) {
+                std::rethrow_exception(error_);
+            }
+            throw_error(canceled_error(), "select");
+        }
+    }
 
     template <std::size_t I>
     [[nodiscard]] auto& slot() noexcept {

@@ -390,7 +390,7 @@ private:
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
     static constexpr std::uint64_t most_runs_between_looks = 256;
-    static constexpr std::uint64_t short_from_interval = 16; // at most some 4 us each
+    static constexpr std::uint64_t short_from_interval = 8; // at most some 5 us each
     static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
 
     void refuse_all() noexcept;
