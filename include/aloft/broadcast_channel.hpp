@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// broadcast_channel<T>: every subscriber gets every value, unless it is too slow, and then it is told.
+// broadcast_channel<T>: every subscriber gets every value, unless it is too slow, and then it is
+// told.
 // Layer: L1 coro
 //
-// Values are numbered from 0; the channel holds those from first_ to end_, at most capacity of them.
-// A subscription is nothing but the number of the value that it gets next.
+// Values are numbered from 0; the channel holds those from first_ to end_, at most capacity of
+// them. A subscription is nothing but the number of the value that it gets next.
 //
-// 1. Everything but the subscriptions is touched under the room's lock; a subscription belongs to the
-//    task that uses it.
-// 2. Who waits has got everything up to end_, so whoever sends or closes wakes all who wait. A woken
-//    one copies its value itself, when it runs.
+// 1. Everything but the subscriptions is touched under the room's lock; a subscription belongs to
+//    the task that uses it.
+// 2. Who waits has got everything up to end_, so whoever sends or closes wakes all who wait. A
+//    woken one copies its value itself, when it runs.
 #pragma once
 
 #include <aloft/detail/base/spin_lock.hpp>
@@ -28,9 +29,9 @@
 
 namespace aloft::inline ALOFT_ABI {
 
-/// Purpose: sends each value to all who have subscribed. It holds the last `capacity` values; senders
-/// never wait. A subscriber that falls behind by more goes on with the oldest one that is left, and
-/// missed() says how many it has lost.
+/// Purpose: sends each value to all who have subscribed. It holds the last `capacity` values;
+/// senders never wait. A subscriber that falls behind by more goes on with the oldest one that is
+/// left, and missed() says how many it has lost.
 ///
 /// Thread safety: every member may be called on any thread; a subscription is used by one task at a
 /// time.
@@ -38,8 +39,8 @@ namespace aloft::inline ALOFT_ABI {
 /// Errors: what T's constructors throw; std::errc::invalid_argument for a capacity of 0.
 /// Cancellation: a recv() of a task that is stopped, or whose runtime ends, gives up with
 /// std::errc::operation_canceled and takes nothing.
-/// Cost: one short lock, under which T is copied or moved: its constructors must not use the channel.
-/// A wait allocates nothing; the constructor allocates.
+/// Cost: one short lock, under which T is copied or moved: its constructors must not use the
+/// channel. A wait allocates nothing; the constructor allocates.
 template <std::copy_constructible T>
 class broadcast_channel {
 public:

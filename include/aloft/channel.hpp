@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// channel<T>: values that tasks hand to other tasks, in order, with as many under way as it has room for.
+// channel<T>: values that tasks hand to other tasks, in order, with as many under way as it has
+// room for.
 // Layer: L1 coro
 //
 // Who may touch what, and why nobody stays asleep beside what it waits for:
@@ -29,21 +30,21 @@ namespace detail {
 struct select_access;
 }
 
-/// Purpose: hands values from any number of tasks to any number of others, in the order in which they
-/// were sent: `while (auto v = co_await ch.recv()) use(*v);` A value goes to one receiver. What holds
-/// `capacity` values makes senders wait for receivers; with capacity 0 every sender waits for the
-/// receiver that takes its value, and channel<T>::unbounded() makes nobody wait.
+/// Purpose: hands values from any number of tasks to any number of others, in the order in which
+/// they were sent: `while (auto v = co_await ch.recv()) use(*v);` A value goes to one receiver.
+/// What holds `capacity` values makes senders wait for receivers; with capacity 0 every sender
+/// waits for the receiver that takes its value, and channel<T>::unbounded() makes nobody wait.
 ///
 /// Thread safety: every member may be called on any thread; send() and recv() are awaited in tasks.
-/// Lifetime: must outlive its waiters; a sender's value that was received is in the receiver's hands,
-/// which may then destroy the channel. It does not move.
+/// Lifetime: must outlive its waiters; a sender's value that was received is in the receiver's
+/// hands, which may then destroy the channel. It does not move.
 /// Errors: std::errc::broken_pipe from send() when it is closed; what T's constructors throw; where
 /// it is unbounded, std::bad_alloc from send() and try_send().
 /// Cancellation: a send() or recv() of a task that is stopped, or whose runtime ends, gives up with
-/// std::errc::operation_canceled; then it has not sent its value, or taken one. What was handed over
-/// before the request counts.
-/// Cost: one short lock; a wait allocates nothing. A bounded channel allocates in its constructor only,
-/// capacity x sizeof(T); an unbounded one every few KiB. T is moved under the lock: its move
+/// std::errc::operation_canceled; then it has not sent its value, or taken one. What was handed
+/// over before the request counts.
+/// Cost: one short lock; a wait allocates nothing. A bounded channel allocates in its constructor
+/// only, capacity x sizeof(T); an unbounded one every few KiB. T is moved under the lock: its move
 /// constructor must not use the channel.
 template <class T>
 class channel {
@@ -67,8 +68,11 @@ public:
     class recv_awaiter;
     class send_awaiter;
 
-    /// Sends when there is room. If that fails, because the channel is closed or the task was stopped,
-    /// an awaiter that has a name still has the value: `auto s = ch.send(std::move(v)); ... s.value()`.
+    /// Sends when there is room. If that fails, because the channel is closed or the task was
+    /// stopped, an awaiter that has a name still has the value: `auto s = ch.send(std::move(v));
+    /// ... s.value()`.
+    /// With g++ 12, give a value a name whose type is an aggregate with members that need
+    /// destruction: that compiler destroys such a temporary twice in a co_await expression.
     [[nodiscard]] send_awaiter send(T&& value) noexcept(std::is_nothrow_move_constructible_v<T>) {
         return send_awaiter(core_, std::move(value));
     }
@@ -81,8 +85,8 @@ public:
     /// Takes the oldest value when there is one; std::nullopt when the channel is closed and empty.
     [[nodiscard]] recv_awaiter recv() noexcept { return recv_awaiter(core_); }
 
-    /// Sends if there is room, or somebody waits for a value, and it is not closed. Else false, and the
-    /// value is as it was.
+    /// Sends if there is room, or somebody waits for a value, and it is not closed. Else false, and
+    /// the value is as it was.
     [[nodiscard]] bool try_send(T&& value) {
         detail::work_list woken;
         detail::channel_answer answer = detail::channel_answer::blocked;

@@ -143,8 +143,7 @@ public:
         started_ = place.start(*this);
         return started_;
     }
-    static void list(select_claim&, std::uint32_t, executor&,
-                     std::coroutine_handle<>) noexcept {}
+    static void list(select_claim&, std::uint32_t, executor&, std::coroutine_handle<>) noexcept {}
     [[nodiscard]] std::uint32_t take_out() noexcept {
         return started_ && detail::remove(*this) ? 1 : 0;
     }
@@ -233,7 +232,9 @@ private:
     [[nodiscard]] auto& slot() noexcept {
         return std::get<I>(slots_);
     }
-    [[nodiscard]] std::array<waiting_room*, count> rooms() noexcept { return {slot<Is>().room()...}; }
+    [[nodiscard]] std::array<waiting_room*, count> rooms() noexcept {
+        return {slot<Is>().room()...};
+    }
 
     [[nodiscard]] bool do_now(work_list& woken) {
         bool done = false;
@@ -336,16 +337,17 @@ template <class Rep, class Period>
     return detail::after_branch(detail::to_nanoseconds(duration));
 }
 
-/// Purpose: `auto r = co_await select(a.recv(), b.send(x), after(50ms));` waits until one of them can
-/// be done, does that one, and leaves no trace of the others. r is a std::variant; r.index() says
-/// which it was, std::get<0>(r) is what a receive gave (std::nullopt: closed and empty), sends and
-/// limits give std::monostate. Where several are ready one is chosen at random.
+/// Purpose: `auto r = co_await select(a.recv(), b.send(x), after(50ms));` waits until one of them
+/// can be done, does that one, and leaves no trace of the others. r is a std::variant; r.index()
+/// says which it was, std::get<0>(r) is what a receive gave (std::nullopt: closed and empty), sends
+/// and limits give std::monostate. Where several are ready one is chosen at random.
 ///
 /// Thread safety: any thread; needs a runtime where it has to wait. A channel may be in it twice.
-/// Lifetime: temporaries move in; sends and receives that have a name are referred to, so that a value
-/// that was not sent is still there: `auto s = b.send(x); ... select(a.recv(), s) ... s.value()`.
-/// Errors: std::errc::broken_pipe if a send is the one, because its channel is closed. Values must be
-/// movable without exceptions.
+/// Lifetime: temporaries move in; sends and receives that have a name are referred to, so that a
+/// value that was not sent is still there: `auto s = b.send(x); ... select(a.recv(), s) ...
+/// s.value()`.
+/// Errors: std::errc::broken_pipe if a send is the one, because its channel is closed. Values must
+/// be movable without exceptions.
 /// Cancellation: a task that is stopped before, or while it waits, gives up with
 /// std::errc::operation_canceled; then none of them was done.
 /// Cost: a short lock for each channel, all of them at once, and once more where it has to wait; no

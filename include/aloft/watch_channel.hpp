@@ -2,8 +2,8 @@
 // watch_channel<T>: one value that changes, and tasks that wait until it has.
 // Layer: L1 coro
 //
-// 1. Everything but the subscriptions is touched under the room's lock; a subscription belongs to the
-//    task that uses it, and remembers the number of the version that it saw last.
+// 1. Everything but the subscriptions is touched under the room's lock; a subscription belongs to
+//    the task that uses it, and remembers the number of the version that it saw last.
 // 2. Who waits has seen the latest version, so whoever sends or closes wakes all who wait.
 #pragma once
 

@@ -117,7 +117,8 @@ TEST_CASE("closing a broadcast channel lets subscribers get what is left, and th
     sync_wait(rt, parent());
 }
 
-TEST_CASE("values from several threads reach each subscriber once and in one order, or are missed") {
+TEST_CASE(
+    "values from several threads reach each subscriber once and in one order, or are missed") {
     constexpr std::size_t senders = 2;
     constexpr std::size_t subscribers = 4;
     const std::size_t each = testing::scaled(20'000);

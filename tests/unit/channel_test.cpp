@@ -182,7 +182,8 @@ TEST_CASE("a rendezvous channel holds nothing: try_send needs a receiver, try_re
 }
 
 TEST_CASE("move-only values go through every kind of channel") {
-    const std::size_t capacity = GENERATE(as<std::size_t>{}, 0, 1, 7, std::size_t{channel<int>::unlimited});
+    const std::size_t capacity =
+        GENERATE(as<std::size_t>{}, 0, 1, 7, std::size_t{channel<int>::unlimited});
     runtime rt(runtime_options{}.threads(2));
     channel<std::unique_ptr<int>> ch(capacity);
     auto sends = [&]() -> task<> {
@@ -253,7 +254,8 @@ TEST_CASE("senders that wait are not overtaken by those who come later") {
 }
 
 TEST_CASE("closing lets receivers drain what is left, and then they get the end") {
-    const std::size_t capacity = GENERATE(as<std::size_t>{}, 5, std::size_t{channel<int>::unlimited});
+    const std::size_t capacity =
+        GENERATE(as<std::size_t>{}, 5, std::size_t{channel<int>::unlimited});
     channel<int> ch(capacity);
     CHECK_FALSE(ch.closed());
     for (int i = 0; i < 3; ++i) {
@@ -432,7 +434,8 @@ void check_conservation(std::size_t producers, std::size_t consumers, std::size_
 } // namespace
 
 TEST_CASE("many producers and consumers pass each value on exactly once") {
-    const std::size_t capacity = GENERATE(as<std::size_t>{}, 0, 1, 2, 16, std::size_t{channel<std::size_t>::unlimited});
+    const std::size_t capacity =
+        GENERATE(as<std::size_t>{}, 0, 1, 2, 16, std::size_t{channel<std::size_t>::unlimited});
     CAPTURE(capacity);
     check_conservation(1, 1, capacity, 2, testing::scaled(50'000), false);
     check_conservation(4, 4, capacity, 4, testing::scaled(10'000), false);
@@ -741,7 +744,9 @@ TEST_CASE("a stop races a hand-over to a receiver: it has the value, or the chan
             return receive_one(ch, value, how);
         },
         [&](std::size_t i) { REQUIRE(ch.try_send(i)); },
-        [&](std::size_t i, bool got) { return got ? value == i && ch.empty() : ch.try_recv() == i; });
+        [&](std::size_t i, bool got) {
+            return got ? value == i && ch.empty() : ch.try_recv() == i;
+        });
 }
 
 TEST_CASE("a stop races a hand-over from a sender: it has sent, or nobody has received") {
@@ -882,6 +887,7 @@ TEST_CASE("hidden: destroy a channel that tasks wait for", "[.]") {
 }
 
 TEST_CASE("destroying a channel that tasks wait for ends the program with a sentence") {
-    CHECK(testing::dies_with("hidden: destroy a channel that tasks wait for",
-                             "aloft: a synchronisation object was destroyed while tasks wait for it"));
+    CHECK(testing::dies_with(
+        "hidden: destroy a channel that tasks wait for",
+        "aloft: a synchronisation object was destroyed while tasks wait for it"));
 }

@@ -345,7 +345,8 @@ TEST_CASE("a frame that is destroyed while its select waits leaves nothing behin
     sync_wait(rt, parent());
 }
 
-TEST_CASE("several threads race to end a select: exactly one does, and no value is lost or doubled") {
+TEST_CASE(
+    "several threads race to end a select: exactly one does, and no value is lost or doubled") {
     const std::uint64_t seed = testing::make_seed("threads against select");
     const std::size_t rounds = testing::scaled(50'000);
     runtime rt(runtime_options{}.threads(2));

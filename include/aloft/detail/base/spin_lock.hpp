@@ -79,7 +79,9 @@ private:
 /// task a tenth of a second.)
 class spin_guard {
 public:
-    ALOFT_ALWAYS_INLINE explicit spin_guard(spin_lock& lock) noexcept : lock_(lock) { lock_.lock(); }
+    ALOFT_ALWAYS_INLINE explicit spin_guard(spin_lock& lock) noexcept : lock_(lock) {
+        lock_.lock();
+    }
     spin_guard(const spin_guard&) = delete;
     spin_guard& operator=(const spin_guard&) = delete;
     ALOFT_ALWAYS_INLINE ~spin_guard() { lock_.unlock(); }

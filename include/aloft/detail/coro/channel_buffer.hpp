@@ -3,11 +3,11 @@
 // Layer: L1 coro
 //
 // 1. Not thread-safe: everything is touched under the channel's lock.
-// 2. With a fixed capacity there is one segment, allocated in the constructor, that is used round and
-//    round; pushing allocates nothing. Without one, segments hang together, an emptied one is kept
-//    for the next that is needed, and others are given back.
-// 3. Values are front_ .. back_, size_ of them. If moving a value throws, nothing has changed, except
-//    what the move itself did to the value.
+// 2. With a fixed capacity there is one segment, allocated in the constructor, that is used round
+//    and round; pushing allocates nothing. Without one, segments hang together, an emptied one is
+//    kept for the next that is needed, and others are given back.
+// 3. Values are front_ .. back_, size_ of them. If moving a value throws, nothing has changed,
+//    except what the move itself did to the value.
 #pragma once
 
 #include <aloft/config.hpp>
@@ -97,7 +97,8 @@ private:
 
     ALOFT_NOINLINE void begin_segment() {
         if (capacity_ == unlimited) {
-            segment* const fresh = spare_ != nullptr ? std::exchange(spare_, nullptr) : make_segment();
+            segment* const fresh =
+                spare_ != nullptr ? std::exchange(spare_, nullptr) : make_segment();
             fresh->next = nullptr;
             if (back_segment_ == nullptr) {
                 front_segment_ = fresh;

@@ -2,29 +2,31 @@
 // A channel's values and who waits for it: what recv, send and select have in common.
 // Layer: L1 coro
 //
-// 1. Everything but the claim of a select is touched under the room's lock, also the values that wait
-//    in awaiters: whoever finds a counterpart waiting moves the value over, directly, and takes the
-//    waiter out. So T is moved under the lock, and its move constructor must not use the channel.
-// 2. A receiver waits only while the channel is empty, a sender only while it is full, neither when it
-//    is closed. Whoever takes a value from a full channel puts the first waiting sender's value behind
-//    the others at once: the room that it made is never free, so nobody overtakes those who wait.
-//    Therefore all who wait do the same, receive or send, unless a select is among them.
-// 3. A select has an entry in each of its channels and one claim, which decides among all that could
-//    end it:
+// 1. Everything but the claim of a select is touched under the room's lock, also the values that
+//    wait in awaiters: whoever finds a counterpart waiting moves the value over, directly, and
+//    takes the waiter out. So T is moved under the lock, and its move constructor must not use the
+//    channel.
+// 2. A receiver waits only while the channel is empty, a sender only while it is full, neither when
+//    it is closed. Whoever takes a value from a full channel puts the first waiting sender's value
+//    behind the others at once: the room that it made is never free, so nobody overtakes those who
+//    wait. Therefore all who wait do the same, receive or send, unless a select is among them.
+// 3. A select has an entry in each of its channels and one claim, which decides among all that
+//    could end it:
 //        starting --open--> open --claim(i)--> i         by whoever offers or takes at entry i
 //                                --claim(i)--> canceled, or a timer's branch
 //        starting --stop or timer--> that                nobody else knows it yet
-//    The claim is a compare-exchange, so exactly one succeeds, and only then does it move a value: what
-//    loses a claim has touched nothing. A select that looks for what is ready holds the locks of all of
-//    its channels and has no entry in any of them yet, so it needs to claim nobody but the counterpart
-//    that it found waiting: there is never a claim on both sides to take at once. What it finds not
-//    ready it is listed with, still under all the locks: nothing becomes ready in between.
-// 4. The entries of a select that has been claimed are dead. Whoever meets one under the lock takes it
-//    out; the select takes out the rest, under each lock, before its frame goes on. So an entry that
-//    is listed is alive.
-// 5. If a move throws, the one that moves has the exception, and the value stays where it was; but a
-//    waiting sender whose value should have been put behind the others gets it itself. Values that
-//    may throw are not for select, for it cannot take a claim back.
+//    The claim is a compare-exchange, so exactly one succeeds, and only then does it move a value:
+//    what loses a claim has touched nothing. A select that looks for what is ready holds the locks
+//    of all of its channels and has no entry in any of them yet, so it needs to claim nobody but
+//    the counterpart that it found waiting: there is never a claim on both sides to take at once.
+//    What it finds not ready it is listed with, still under all the locks: nothing becomes ready in
+//    between.
+// 4. The entries of a select that has been claimed are dead. Whoever meets one under the lock takes
+//    it out; the select takes out the rest, under each lock, before its frame goes on. So an entry
+//    that is listed is alive.
+// 5. If a move throws, the one that moves has the exception, and the value stays where it was; but
+//    a waiting sender whose value should have been put behind the others gets it itself. Values
+//    that may throw are not for select, for it cannot take a claim back.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -59,8 +61,8 @@ public:
 
     enum class end : unsigned char { lost, noted, won };
 
-    /// A stop or a timer. `noted`: the select has not begun to wait, and will see it. `won`: the caller
-    /// resumes it.
+    /// A stop or a timer. `noted`: the select has not begun to wait, and will see it. `won`: the
+    /// caller resumes it.
     [[nodiscard]] end claim_early(std::uint32_t branch) noexcept {
         std::uint32_t seen = state_.load(std::memory_order_relaxed);
         while (seen == starting || seen == open_) {
@@ -74,9 +76,7 @@ public:
     }
 
     /// The select itself, with all locks and no entries: it has won by itself.
-    void decide(std::uint32_t branch) noexcept {
-        state_.store(branch, std::memory_order_relaxed);
-    }
+    void decide(std::uint32_t branch) noexcept { state_.store(branch, std::memory_order_relaxed); }
 
     /// False: it was ended before it began to wait.
     [[nodiscard]] bool open() noexcept {
@@ -107,9 +107,7 @@ template <class T>
 struct channel_waiter : room_waiter {
     static constexpr bool may_throw = !std::is_nothrow_move_constructible_v<T>;
 
-    explicit channel_waiter(channel_side side) noexcept {
-        kind = static_cast<std::uint8_t>(side);
-    }
+    explicit channel_waiter(channel_side side) noexcept { kind = static_cast<std::uint8_t>(side); }
     [[nodiscard]] channel_side side() const noexcept { return static_cast<channel_side>(kind); }
 
     union {

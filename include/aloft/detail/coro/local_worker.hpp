@@ -13,11 +13,11 @@
 // 3. thread_local storage is reached only inside functions that are not inlined where a compiler
 //    might keep its address across a suspension that changes threads (config.hpp, 5).
 // 4. wake() is the exception from 2. Two tasks that hand over to each other run a few tens of
-//    nanoseconds at a time; waking another worker for each hand-over would cost a hundred times that.
-//    So where the runs on this worker have been short, and it has nothing else to do, nobody is woken
-//    for the one task that it will find as soon as the running one suspends. Searchers, and workers
-//    that are about to sleep, see it. If the running task goes on for long this time, the watcher
-//    wakes somebody (watcher.hpp).
+//    nanoseconds at a time; waking another worker for each hand-over would cost a hundred times
+//    that. So where the runs on this worker have been short, and it has nothing else to do, nobody
+//    is woken for the one task that it will find as soon as the running one suspends. Searchers,
+//    and workers that are about to sleep, see it. If the running task goes on for long this time,
+//    the watcher wakes somebody (watcher.hpp).
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>

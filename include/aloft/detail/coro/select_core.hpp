@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The part of a select that does not depend on what its branches are: how it ends, and who resumes it.
+// The part of a select that does not depend on what its branches are: how it ends, and who resumes
+// it.
 // Layer: L1 coro
 //
-// Several parties may hold a select: the one that ends it, and every timer that has been started. Each
-// timer's callback comes in the end, unless the timer was taken out first.
+// Several parties may hold a select: the one that ends it, and every timer that has been started.
+// Each timer's callback comes in the end, unless the timer was taken out first.
 //
-// 1. `parties_` counts them; whoever brings it to 0 resumes the task, so exactly one does, and nobody
-//    touches the select later.
-// 2. Who ends it is decided by the claim (channel_core.hpp, 3). The winner sees to it that withdraw()
-//    is called once: it takes what is left in the channels out, and leaves the stop state's list.
-// 3. In the channels a branch's entry resumes this frame, and not the task. So withdraw() runs where the
-//    winner has put it, and under no lock.
-// 4. The locks of the channels are released one after the other when the select has been listed with
-//    all of them. Who ends it meanwhile passes through each of them in withdraw(), so the select, and
-//    its channels, are still there when the last one is released.
+// 1. `parties_` counts them; whoever brings it to 0 resumes the task, so exactly one does, and
+//    nobody touches the select later.
+// 2. Who ends it is decided by the claim (channel_core.hpp, 3). The winner sees to it that
+//    withdraw() is called once: it takes what is left in the channels out, and leaves the stop
+//    state's list.
+// 3. In the channels a branch's entry resumes this frame, and not the task. So withdraw() runs
+//    where the winner has put it, and under no lock.
+// 4. The locks of the channels are released one after the other when the select has been listed
+//    with all of them. Who ends it meanwhile passes through each of them in withdraw(), so the
+//    select, and its channels, are still there when the last one is released.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -66,7 +68,8 @@ public:
     }
 
 private:
-    /// In the order of their addresses, so that two that lock the same ones do not wait for each other.
+    /// In the order of their addresses, so that two that lock the same ones do not wait for each
+    /// other.
     void insert(spin_lock* lock) noexcept {
         std::size_t at = count_;
         while (at > 0 && std::less<>()(lock, locks_[at - 1])) {
@@ -118,7 +121,8 @@ protected:
     ~select_core() = default;
 
     /// False: stop has been requested.
-    [[nodiscard]] bool begin(std::coroutine_handle<> parent, executor& exec, stop_state* stop) noexcept {
+    [[nodiscard]] bool begin(std::coroutine_handle<> parent, executor& exec,
+                             stop_state* stop) noexcept {
         parent_ = parent;
         exec_ = &exec;
         stop_ = stop != nullptr ? stop : exec.root_stop;

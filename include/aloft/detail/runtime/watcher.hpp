@@ -10,7 +10,8 @@
 //   parked, or changed       the worker looks after itself
 //   unchanged and running    stuck: the watcher does in its place what can be done on another
 //                            thread, puts what became ready into the inject queue, and wakes
-//                            somebody for that and for what the worker has queued (local_worker.hpp, 4)
+//                            somebody for that and for what the worker has queued
+//                            (local_worker.hpp, 4)
 //   all stuck for hog_after,
 //   and work waits           a spare worker joins in, at most spare_workers of them
 //
@@ -88,7 +89,7 @@ private:
     /// What a round found.
     struct findings {
         bool running = false;
-        bool all_hogs = true; // every worker that takes part has been stuck for hog_after_
+        bool all_hogs = true;  // every worker that takes part has been stuck for hog_after_
         bool holding = false;  // somebody stuck holds operations or timers
         bool queueing = false; // somebody stuck holds what could run elsewhere
         clock_ns next_timer = no_deadline;
