@@ -127,6 +127,12 @@ inline void heavy_fence() noexcept {
     }
 }
 
+constinit inline thread_local char thread_mark_byte = 0;
+
+[[nodiscard]] ALOFT_NOINLINE inline const void* thread_mark() noexcept {
+    return &thread_mark_byte;
+}
+
 inline void spin_pause() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
