@@ -22,7 +22,6 @@
 #include <cstddef>
 #include <exception>
 #include <iterator>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -51,13 +50,13 @@ struct async_generator_promise : promise_base {
     }
 
     [[nodiscard]] final_awaiter<transfer_here> yield_value(reference each) noexcept {
-        current = std::addressof(each);
+        current = __builtin_addressof(each);
         return {};
     }
     [[nodiscard]] final_awaiter<transfer_here>
     yield_value(std::remove_reference_t<T>&& each) noexcept
         requires(!std::is_rvalue_reference_v<T>) {
-        current = std::addressof(each);
+        current = __builtin_addressof(each);
         return {};
     }
     /// A copy lives in the awaiter, for the length of the co_yield.
@@ -68,7 +67,7 @@ struct async_generator_promise : promise_base {
             value copy;
             explicit copy_awaiter(const value& from) : copy(from) {}
             auto await_suspend(std::coroutine_handle<async_generator_promise> at) noexcept {
-                at.promise().current = std::addressof(copy);
+                at.promise().current = __builtin_addressof(copy);
                 return final_awaiter<transfer_here>::await_suspend(at);
             }
         };

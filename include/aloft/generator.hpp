@@ -21,7 +21,6 @@
 #include <cstddef>
 #include <exception>
 #include <iterator>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -56,12 +55,12 @@ public:
         [[nodiscard]] std::suspend_always final_suspend() const noexcept { return {}; }
 
         [[nodiscard]] std::suspend_always yield_value(reference value) noexcept {
-            current_ = std::addressof(value);
+            current_ = __builtin_addressof(value);
             return {};
         }
         [[nodiscard]] std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept
             requires(!std::is_rvalue_reference_v<T>) {
-            current_ = std::addressof(value);
+            current_ = __builtin_addressof(value);
             return {};
         }
         /// A copy lives in the awaiter, for the length of the co_yield.
@@ -73,7 +72,7 @@ public:
                 value_type copy;
                 promise_type* promise;
                 void await_suspend(std::coroutine_handle<>) noexcept {
-                    promise->current_ = std::addressof(copy);
+                    promise->current_ = __builtin_addressof(copy);
                 }
             };
             return copy_awaiter{{}, value, this};

@@ -21,7 +21,6 @@
 
 #include <cstddef>
 #include <iterator>
-#include <memory>
 #include <optional>
 #include <system_error>
 #include <type_traits>
@@ -60,7 +59,7 @@ struct shared_range {
             }
         }
         if constexpr (stays) {
-            taken = std::addressof(*at);
+            taken = __builtin_addressof(*at);
         } else if constexpr (std::is_copy_constructible_v<value>) {
             taken.emplace(*at);
         } else {

@@ -9,9 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -27,7 +27,15 @@ namespace aloft::inline ALOFT_ABI {
 class signal_set {
 public:
     signal_set(std::initializer_list<int> numbers)
-        : pipe_(std::make_unique<detail::signal_pipe>(numbers)) {}
+        : pipe_(new detail::signal_pipe(numbers)) {}
+    signal_set(signal_set&& other) noexcept : pipe_(std::exchange(other.pipe_, nullptr)) {}
+    signal_set& operator=(signal_set&& other) noexcept {
+        if (this != &other) {
+            delete std::exchange(pipe_, std::exchange(other.pipe_, nullptr));
+        }
+        return *this;
+    }
+    ~signal_set() { delete pipe_; }
 
     class wait_request {
     public:
@@ -56,7 +64,7 @@ public:
     }
 
 private:
-    std::unique_ptr<detail::signal_pipe> pipe_;
+    detail::signal_pipe* pipe_; // nullptr: moved from
 };
 
 } // namespace aloft::inline ALOFT_ABI

@@ -5,6 +5,7 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/process_fence.hpp>
@@ -16,7 +17,6 @@
 #include <cstddef>
 #include <cstdio>
 #include <exception>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>

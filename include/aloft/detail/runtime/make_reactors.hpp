@@ -4,13 +4,13 @@
 #pragma once
 
 #include <aloft/detail/base/lean_function.hpp>
+#include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/reactor/io_uring.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime_options.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>

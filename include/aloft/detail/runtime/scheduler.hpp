@@ -15,6 +15,7 @@
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/lean_function.hpp>
+#include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
@@ -25,7 +26,6 @@
 
 #include <cstddef>
 #include <exception>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>

@@ -27,6 +27,7 @@
 
 #include <aloft/detail/base/frame_allocator.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
@@ -36,7 +37,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -9,9 +9,9 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/lean_memory.hpp>
 
 #include <cstddef>
-#include <memory>
 
 namespace aloft::inline ALOFT_ABI::detail {
 

@@ -9,7 +9,6 @@
 #include <netdb.h>
 
 #include <cerrno>
-#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -27,6 +26,12 @@ public:
     return category;
 }
 
+/// What getaddrinfo gave.
+struct address_list {
+    addrinfo* first;
+    ~address_list() { ::freeaddrinfo(first); }
+};
+
 /// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
 [[nodiscard]] inline std::error_code look_up(const std::string& host, const std::string& service,
                                              bool numeric, std::vector<raw_endpoint>& found) {
@@ -42,7 +47,7 @@ public:
     if (failed != 0) {
         return {failed, resolve_errors()};
     }
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+    const address_list owner{list};
     for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
         if (each->ai_family == AF_INET || each->ai_family == AF_INET6) {
             found.push_back(from_socket_address(each->ai_addr));
