@@ -73,7 +73,7 @@ private:
 
     struct computation {
         explicit computation(once_async& o) noexcept : owner(&o) {}
-        task<void> operator()() { return owner->source_->compute(owner->value_); }
+        ALOFT_CORO_WRAPPER task<void> operator()() { return owner->source_->compute(owner->value_); }
         once_async* owner;
     };
 

@@ -14,6 +14,8 @@
 #include "helpers/counted.hpp"
 #include "helpers/scale.hpp"
 
+#include <support/wait_until.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
@@ -516,6 +518,7 @@ TEST_CASE("an exception whose handle is dropped before the end is reported once"
             auto dropped = spawn(rt, waits());
         }
         go.release();
+        test_support::wait_until([&] { return !seen.texts().empty(); });
     }
     REQUIRE(seen.texts().size() == 1);
     CHECK(seen.texts()[0].find("dropped before") != std::string::npos);

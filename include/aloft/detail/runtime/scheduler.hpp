@@ -6,8 +6,9 @@
 // stop() -> joined.
 //
 // stop() in order: 1. Calls that wait for a blocking thread are refused, and all later ones. 2.
+// The root stop state cancels what waits for other tasks. Then
 // stopping is set; every worker cancels what it has in flight and refuses what comes later with
-// "operation canceled"; the root stop state cancels what waits for other tasks. 3. The tasks run to their ends, by their own exception handling. 4. The
+// "operation canceled". 3. The tasks run to their ends, by their own exception handling. 4. The
 // worker that finds all tasks ended sets terminated; each worker leaves when nothing of its own is
 // in flight. 5. The workers' threads are joined, the watcher's, the spares', and rings closed.
 #pragma once
@@ -96,11 +97,11 @@ public:
                 "a runtime was destroyed on one of its own workers");
         handler_->stop();
         blocking_.cancel_queued();
-        shared_.stopping.store(true, std::memory_order_seq_cst);
-        worker::wake_everybody(shared_);
         if (root_stop != nullptr) {
             (void)root_stop->request_stop();
         }
+        shared_.stopping.store(true, std::memory_order_seq_cst);
+        worker::wake_everybody(shared_);
         // The spares' threads are the watcher's to start until it has ended; all workers leave when
         // every task has ended.
         for (std::thread& each : threads_) {
