@@ -139,7 +139,7 @@ public:
     private:
         friend async_generator;
         class step : detail::async_generator_step<T, detail::transfer_here> {
-            using base = detail::async_generator_step<T, detail::transfer_here>;
+            using base [[maybe_unused]] = detail::async_generator_step<T, detail::transfer_here>;
 
         public:
             explicit step(iterator& i) : base(i.coroutine_), iterator_(&i) {}
@@ -162,7 +162,7 @@ public:
     [[nodiscard]] auto begin() {
         detail::require(coroutine_ != nullptr, "an empty async_generator (moved from) was used");
         class first : detail::async_generator_step<T, detail::transfer_here> {
-            using base = detail::async_generator_step<T, detail::transfer_here>;
+            using base [[maybe_unused]] = detail::async_generator_step<T, detail::transfer_here>;
 
         public:
             explicit first(std::coroutine_handle<promise_type> c) : base(c), coroutine_(c) {}

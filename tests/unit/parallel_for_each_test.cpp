@@ -19,10 +19,10 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <limits>
 #include <list>
 #include <memory>
 #include <numeric>
-#include <ranges>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -40,6 +40,33 @@ using aloft::sync_wait;
 using aloft::task;
 
 namespace {
+
+/// std::views::iota; what the standard library has is too much for clang 14.
+template <class T>
+struct counting {
+    class iterator {
+    public:
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        explicit iterator(T at) : at_(at) {}
+        T operator*() const { return at_; }
+        iterator& operator++() {
+            ++at_;
+            return *this;
+        }
+        void operator++(int) { ++at_; }
+        friend bool operator==(const iterator&, const iterator&) = default;
+
+    private:
+        T at_;
+    };
+    iterator begin() const { return iterator(first); }
+    iterator end() const { return iterator(last); }
+
+    T first;
+    T last;
+    explicit counting(T from, T to = std::numeric_limits<T>::max()) : first(from), last(to) {}
+};
 
 struct meter {
     std::atomic<int> in_flight{0};
@@ -79,7 +106,7 @@ TEST_CASE("every element is taken once, and never more than allowed are in fligh
         sync_wait(rt, parallel_for_each(list, 8, [&](long v) { return m.take(v); }));
     }
     SECTION("a view that makes its values") {
-        sync_wait(rt, parallel_for_each(std::views::iota(0L, 1000L), 8,
+        sync_wait(rt, parallel_for_each(counting<long>(0, 1000), 8,
                                         [&](long v) { return m.take(v); }));
     }
     SECTION("a generator") {
@@ -140,7 +167,7 @@ TEST_CASE("the first failure stops what is in flight, and nothing more is taken"
             stopped.fetch_add(1);
         }
     };
-    CHECK_THROWS_AS(sync_wait(rt, parallel_for_each(std::views::iota(0, 1000), 4, work)),
+    CHECK_THROWS_AS(sync_wait(rt, parallel_for_each(counting<int>(0, 1000), 4, work)),
                     std::runtime_error);
     CHECK(calls.load() == 4);
     CHECK(stopped.load() == 3);
@@ -170,11 +197,11 @@ TEST_CASE("stopping the parent stops a parallel_for_each, also one that never wa
     runtime rt(runtime_options{}.threads(2));
     const auto sleeps = [](int) { return aloft::sleep_for(1h); };
     CHECK_THROWS_AS(
-        sync_wait(rt, aloft::with_timeout(1ms, parallel_for_each(std::views::iota(0), 4, sleeps))),
+        sync_wait(rt, aloft::with_timeout(1ms, parallel_for_each(counting<int>(0), 4, sleeps))),
         std::system_error);
     const auto yields = [](int) { return aloft::yield(); };
     CHECK_THROWS_AS(
-        sync_wait(rt, aloft::with_timeout(1ms, parallel_for_each(std::views::iota(0), 4, yields))),
+        sync_wait(rt, aloft::with_timeout(1ms, parallel_for_each(counting<int>(0), 4, yields))),
         std::system_error);
 }
 
