@@ -31,7 +31,7 @@ task<int> ready(int value) {
 
 /// The pieces, `rounds` times each.
 struct pieces {
-    std::size_t rounds;
+    std::size_t rounds = 0;
     aloft::semaphore permits{1};
     aloft::mutex lock;
     aloft::channel<std::size_t> values{4};
@@ -105,7 +105,8 @@ struct pieces {
 
 int main(int argc, char** argv) {
     aloft::runtime rt(aloft::runtime_options{}.threads(1).spare_workers(0));
-    pieces all{field::argument(argc, argv, 1, 1'000'000)};
+    pieces all;
+    all.rounds = field::argument(argc, argv, 1, 1'000'000);
     const struct {
         const char* name;
         task<void> (pieces::*run)();
