@@ -89,8 +89,9 @@ private:
 
     [[nodiscard]] bool take_in_room(std::uint8_t) noexcept {
         std::uint32_t state = unset;
-        // order(event.state): acquire; what came before set() becomes visible
-        while (!state_.compare_exchange_weak(state, waited, std::memory_order_relaxed,
+        // order(event.state): acquire; what came before set() becomes visible. That is the failure's
+        // order; g++ 12 takes a weaker one for the success for a mistake, and warns.
+        while (!state_.compare_exchange_weak(state, waited, std::memory_order_acquire,
                                              std::memory_order_acquire)) {
             if (state != unset) {
                 break;
