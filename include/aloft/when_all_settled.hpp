@@ -84,7 +84,7 @@ task<settled<T>> settle(task<T> work) {
     try {
         if constexpr (std::is_void_v<T>) {
             co_await std::move(work);
-            co_return settled<T>(std::in_place);
+            co_return std::in_place; // made in place: g++ 12 warns about moving an empty one
         } else if constexpr (std::is_reference_v<T>) {
             T result = co_await std::move(work);
             co_return settled<T>(std::in_place, &result);
