@@ -55,14 +55,16 @@ struct async_generator_promise : promise_base {
     }
     [[nodiscard]] final_awaiter<transfer_here>
     yield_value(std::remove_reference_t<T>&& each) noexcept
-        requires(!std::is_rvalue_reference_v<T>) {
+        requires(!std::is_rvalue_reference_v<T>)
+    {
         current = __builtin_addressof(each);
         return {};
     }
     /// A copy lives in the awaiter, for the length of the co_yield.
-    [[nodiscard]] auto
-    yield_value(const value& each) requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
-                                            std::is_copy_constructible_v<value>) {
+    [[nodiscard]] auto yield_value(const value& each)
+        requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
+                 std::is_copy_constructible_v<value>)
+    {
         struct copy_awaiter : final_awaiter<transfer_here> {
             value copy;
             explicit copy_awaiter(const value& from) : copy(from) {}

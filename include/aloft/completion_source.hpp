@@ -46,11 +46,9 @@ public:
 
     /// Sets the value, which is made of the arguments, unless it was set before.
     template <class... Arguments>
-    requires(
-        std::is_void_v<T>
-            ? sizeof...(Arguments) == 0
-            : std::constructible_from<T, Arguments...>) bool try_set_value(Arguments&&... arguments)
-        const noexcept {
+        requires(std::is_void_v<T> ? sizeof...(Arguments) == 0
+                                   : std::constructible_from<T, Arguments...>)
+    bool try_set_value(Arguments&&... arguments) const noexcept {
         if (!state_->claim()) {
             return false;
         }
@@ -69,11 +67,9 @@ public:
 
     /// The same when nobody else may have set it.
     template <class... Arguments>
-    requires(
-        std::is_void_v<T>
-            ? sizeof...(Arguments) == 0
-            : std::constructible_from<T, Arguments...>) void set_value(Arguments&&... arguments)
-        const noexcept {
+        requires(std::is_void_v<T> ? sizeof...(Arguments) == 0
+                                   : std::constructible_from<T, Arguments...>)
+    void set_value(Arguments&&... arguments) const noexcept {
         detail::require(try_set_value(std::forward<Arguments>(arguments)...),
                         "a completion_source was set twice");
     }

@@ -66,8 +66,8 @@ public:
 
     /// Waits until `reached()`, which is called with the mutex held.
     template <class Predicate>
-    requires std::predicate < std::decay_t<Predicate>
-    & > [[nodiscard]] auto wait(mutex::guard& held, Predicate&& reached) {
+        requires std::predicate<std::decay_t<Predicate>&>
+    [[nodiscard]] auto wait(mutex::guard& held, Predicate&& reached) {
         return detail::guard_temporary<detail::is_endangered_temporary<Predicate>>(
             wait_until<std::decay_t<Predicate>>(held, std::forward<Predicate>(reached)));
     }

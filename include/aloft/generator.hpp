@@ -59,15 +59,16 @@ public:
             return {};
         }
         [[nodiscard]] std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept
-            requires(!std::is_rvalue_reference_v<T>) {
+            requires(!std::is_rvalue_reference_v<T>)
+        {
             current_ = __builtin_addressof(value);
             return {};
         }
         /// A copy lives in the awaiter, for the length of the co_yield.
-        [[nodiscard]] auto
-        yield_value(const value_type& value) requires(!std::is_reference_v<T> &&
-                                                      !std::is_const_v<T> &&
-                                                      std::is_copy_constructible_v<value_type>) {
+        [[nodiscard]] auto yield_value(const value_type& value)
+            requires(!std::is_reference_v<T> && !std::is_const_v<T> &&
+                     std::is_copy_constructible_v<value_type>)
+        {
             struct copy_awaiter : std::suspend_always {
                 value_type copy;
                 promise_type* promise;

@@ -132,8 +132,8 @@ private:
 /// is stopped ends with std::errc::operation_canceled.
 /// Cost: two thread switches (some microseconds), no allocation.
 template <class F>
-requires std::invocable < std::decay_t<F>
-& > [[nodiscard]] auto offload(F&& function) {
+    requires std::invocable<std::decay_t<F>&>
+[[nodiscard]] auto offload(F&& function) {
     return detail::guard_temporary<detail::is_endangered_temporary<F>>(
         detail::offload_awaitable<std::decay_t<F>>(std::in_place, std::forward<F>(function)));
 }

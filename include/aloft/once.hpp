@@ -51,8 +51,8 @@ public:
 
     /// Runs `function`, or waits until another call has run its own.
     template <class Function>
-    requires std::invocable < std::decay_t<Function>
-    & > [[nodiscard]] auto call(Function&& function) {
+        requires std::invocable<std::decay_t<Function>&>
+    [[nodiscard]] auto call(Function&& function) {
         return detail::guard_temporary<detail::is_endangered_temporary<Function>>(
             call_awaitable<std::decay_t<Function>>(*this, std::forward<Function>(function)));
     }

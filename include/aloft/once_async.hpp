@@ -39,9 +39,9 @@ public:
     /// `function` gives a T, or an awaitable that gives one. It is called on some worker, one call at
     /// a time, and not again after one has succeeded.
     template <class Function>
-    requires(
-        std::invocable<std::decay_t<Function>&> &&
-        !std::same_as<std::decay_t<Function>, once_async>) explicit once_async(Function&& function)
+        requires(std::invocable<std::decay_t<Function>&> &&
+                 !std::same_as<std::decay_t<Function>, once_async>)
+    explicit once_async(Function&& function)
         : source_(new source_of<std::decay_t<Function>>(std::forward<Function>(function))) {}
     once_async(const once_async&) = delete;
     once_async& operator=(const once_async&) = delete;
@@ -73,7 +73,9 @@ private:
 
     struct computation {
         explicit computation(once_async& o) noexcept : owner(&o) {}
-        ALOFT_CORO_WRAPPER task<void> operator()() { return owner->source_->compute(owner->value_); }
+        ALOFT_CORO_WRAPPER task<void> operator()() {
+            return owner->source_->compute(owner->value_);
+        }
         once_async* owner;
     };
 

@@ -324,7 +324,7 @@ private:
 
 template <class Branch>
 concept is_select_branch = std::is_same_v<std::remove_cvref_t<Branch>, after_branch> ||
-    requires(std::remove_cvref_t<Branch>& b) { select_access::room(b); };
+                           requires(std::remove_cvref_t<Branch>& b) { select_access::room(b); };
 
 } // namespace detail
 

@@ -26,8 +26,7 @@ namespace aloft::inline ALOFT_ABI {
 /// Cost: a pipe per set; a wait is one ring operation.
 class signal_set {
 public:
-    signal_set(std::initializer_list<int> numbers)
-        : pipe_(new detail::signal_pipe(numbers)) {}
+    signal_set(std::initializer_list<int> numbers) : pipe_(new detail::signal_pipe(numbers)) {}
     signal_set(signal_set&& other) noexcept : pipe_(std::exchange(other.pipe_, nullptr)) {}
     signal_set& operator=(signal_set&& other) noexcept {
         if (this != &other) {

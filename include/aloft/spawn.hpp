@@ -114,8 +114,7 @@ task<callable_result_t<F>> run_function(F function) {
 }
 
 template <class Work>
-concept spawnable = awaitable<Work> || std::invocable < std::decay_t<Work>
-& > ;
+concept spawnable = awaitable<Work> || std::invocable<std::decay_t<Work>&>;
 
 template <class Work>
 [[ALOFT_CORO_MOVES nodiscard]] auto work_as_task(Work&& work) {

@@ -104,9 +104,9 @@ template <class Function>
 class [[nodiscard]] stop_callback : detail::stop_node {
 public:
     template <class F>
-    requires std::constructible_from<Function, F> stop_callback(const stop_token& token,
-                                                                F&& function)
-    noexcept(std::is_nothrow_constructible_v<Function, F>)
+        requires std::constructible_from<Function, F>
+    stop_callback(const stop_token& token,
+                  F&& function) noexcept(std::is_nothrow_constructible_v<Function, F>)
         : state_(detail::stop_access::state_of(token)), function_(std::forward<F>(function)) {
         this->run = [](detail::stop_node& node) noexcept {
             static_cast<stop_callback&>(node).function_();

@@ -204,8 +204,8 @@ private:
 /// Cancellation: stopping the parent stops the body and the tasks.
 /// Cost: the body's frame and the tasks'; two atomic operations per task.
 template <class Body>
-requires detail::is_task < std::invoke_result_t < std::decay_t<Body>
-&, task_group& >> [[nodiscard]] auto with_task_group(Body&& body) {
+    requires detail::is_task<std::invoke_result_t<std::decay_t<Body>&, task_group&>>
+[[nodiscard]] auto with_task_group(Body&& body) {
     return detail::guard_temporary<detail::is_endangered_temporary<Body>>(
         detail::task_group_awaitable<std::decay_t<Body>>(std::in_place, std::forward<Body>(body)));
 }

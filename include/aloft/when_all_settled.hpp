@@ -107,15 +107,15 @@ task<settled<T>> settle(task<T> work) {
 /// that fails does not stop the others.
 /// Cost: a recycled frame per argument beyond its own.
 template <class... Awaitables>
-requires(detail::awaitable<Awaitables>&&...)
-    [[nodiscard]] auto when_all_settled(Awaitables&&... awaitables) {
+    requires(detail::awaitable<Awaitables> && ...)
+[[nodiscard]] auto when_all_settled(Awaitables&&... awaitables) {
     return when_all(detail::settle(detail::as_task(std::forward<Awaitables>(awaitables)))...);
 }
 
 /// The same for a range, which is consumed: gives a vector in the order of the range.
 template <detail::range Range>
-requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
-    [[nodiscard]] auto when_all_settled(Range&& range) {
+    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
+[[nodiscard]] auto when_all_settled(Range&& range) {
     using element = detail::range_value_t<Range>;
     using child = decltype(detail::settle(detail::as_task(std::declval<element>())));
     std::vector<child> children;

@@ -128,7 +128,8 @@ class [[nodiscard]] when_any_awaiter {
         using type = std::variant<any_value<U>...>;
     };
     template <class U, class... More>
-    requires(std::is_same_v<U, More>&&...) struct value_of<U, More...> {
+        requires(std::is_same_v<U, More> && ...)
+    struct value_of<U, More...> {
         using type = any_value<U>;
     };
     using value = typename value_of<T...>::type;
@@ -234,8 +235,8 @@ private:
 /// Cost: no allocation beyond the children's frames (an argument that is no task gets one); two atomic
 /// operations per child.
 template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitables>
-requires(sizeof...(Awaitables) > 0 && (detail::awaitable<Awaitables> && ...))
-    [[nodiscard]] auto when_any(Awaitables&&... awaitables) {
+    requires(sizeof...(Awaitables) > 0 && (detail::awaitable<Awaitables> && ...))
+[[nodiscard]] auto when_any(Awaitables&&... awaitables) {
     return detail::when_any_awaiter<Mode,
                                     typename decltype(detail::as_task(
                                         std::forward<Awaitables>(awaitables)))::value_type...>(
@@ -244,8 +245,8 @@ requires(sizeof...(Awaitables) > 0 && (detail::awaitable<Awaitables> && ...))
 
 /// The same for a range, which is consumed. Throws std::errc::invalid_argument if it is empty.
 template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
-requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
-    [[nodiscard]] auto when_any(Range&& range) {
+    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
+[[nodiscard]] auto when_any(Range&& range) {
     using element = detail::range_value_t<Range>;
     using child = decltype(detail::as_task(std::declval<element>()));
     std::vector<child> children;

@@ -180,7 +180,7 @@ async_generator<when_each_result<T>> each_as_it_ends(std::vector<task<T>> childr
 /// stream.
 /// Cost: one allocation per stream, three recycled frames per child.
 template <detail::range Range>
-requires detail::awaitable<detail::range_value_t<Range>>
+    requires detail::awaitable<detail::range_value_t<Range>>
 [[ALOFT_CORO_MOVES nodiscard]] auto when_each(Range&& range) {
     using element = detail::range_value_t<Range>;
     using child = decltype(detail::as_task(std::declval<element>()));

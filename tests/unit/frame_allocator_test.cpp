@@ -294,7 +294,8 @@ TEST_CASE("tasks recycle their frames") {
     std::size_t asked_for = 0;
     auto parent = [&]() -> aloft::task<long> {
         long sum = 0;
-        for (int i = 0; i < 2; ++i) { // in a loop, because clang may do without a single one's frame
+        for (int i = 0; i < 2;
+             ++i) { // in a loop, because clang may do without a single one's frame
             sum += co_await child(0);
         }
         const std::size_t before = allocations.load();

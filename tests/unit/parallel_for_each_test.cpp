@@ -106,8 +106,8 @@ TEST_CASE("every element is taken once, and never more than allowed are in fligh
         sync_wait(rt, parallel_for_each(list, 8, [&](long v) { return m.take(v); }));
     }
     SECTION("a view that makes its values") {
-        sync_wait(rt, parallel_for_each(counting<long>(0, 1000), 8,
-                                        [&](long v) { return m.take(v); }));
+        sync_wait(rt,
+                  parallel_for_each(counting<long>(0, 1000), 8, [&](long v) { return m.take(v); }));
     }
     SECTION("a generator") {
         const auto source = []() -> generator<long> {

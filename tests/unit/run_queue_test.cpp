@@ -3,8 +3,8 @@
 // twice.
 #define ALOFT_SMALL_QUEUES 1 // a few entries only: full, empty and coming round are the normal case
 
-#include <aloft/detail/runtime/inject.hpp>
 #include <aloft/detail/base/run_queue.hpp>
+#include <aloft/detail/runtime/inject.hpp>
 
 #include "helpers/scale.hpp"
 #include "helpers/seed.hpp"

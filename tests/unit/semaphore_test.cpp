@@ -280,6 +280,7 @@ TEST_CASE("hidden: destroy a semaphore that tasks wait for", "[.]") {
 }
 
 TEST_CASE("destroying a semaphore that tasks wait for ends the program with a sentence") {
-    CHECK(testing::dies_with("hidden: destroy a semaphore that tasks wait for",
-                             "aloft: a synchronisation object was destroyed while tasks wait for it"));
+    CHECK(testing::dies_with(
+        "hidden: destroy a semaphore that tasks wait for",
+        "aloft: a synchronisation object was destroyed while tasks wait for it"));
 }

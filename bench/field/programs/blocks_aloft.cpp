@@ -110,11 +110,12 @@ int main(int argc, char** argv) {
     const struct {
         const char* name;
         task<void> (pieces::*run)();
-    } each_piece[] = {{"task_ns", &pieces::await_ready_task}, {"semaphore_ns", &pieces::use_semaphore},
-                      {"mutex_ns", &pieces::use_mutex},       {"channel_ns", &pieces::use_channel},
-                      {"when_all_ns", &pieces::all_of_two},   {"when_any_ns", &pieces::any_of_two},
-                      {"group_ns", &pieces::group_of_one},    {"token_ns", &pieces::ask_token},
-                      {"timeout_ns", &pieces::limit_ready_task}};
+    } each_piece[] = {
+        {"task_ns", &pieces::await_ready_task},   {"semaphore_ns", &pieces::use_semaphore},
+        {"mutex_ns", &pieces::use_mutex},         {"channel_ns", &pieces::use_channel},
+        {"when_all_ns", &pieces::all_of_two},     {"when_any_ns", &pieces::any_of_two},
+        {"group_ns", &pieces::group_of_one},      {"token_ns", &pieces::ask_token},
+        {"timeout_ns", &pieces::limit_ready_task}};
     for (const auto& [name, run] : each_piece) {
         const double begin = field::seconds_now();
         aloft::sync_wait(rt, (all.*run)());

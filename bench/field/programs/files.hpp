@@ -38,7 +38,7 @@ public:
           reads_(argument(argc, argv, 2, 10'000)),
           depth_(argument(argc, argv, 3, 1)),
           direct_(argument(argc, argv, 4, 0) != 0) {
-        struct stat status {};
+        struct stat status{};
         if (::stat(path_.c_str(), &status) != 0 ||
             status.st_size != static_cast<off_t>(file_blocks * block_size)) {
             write_file();

@@ -124,8 +124,7 @@ private:
     }
 
     [[nodiscard]] static slab* make_slab(std::size_t size_class, bool populated) {
-        void* const memory =
-            ::operator new (slab_bytes - first_frame, std::align_val_t{slab_bytes});
+        void* const memory = ::operator new(slab_bytes - first_frame, std::align_val_t{slab_bytes});
         if (populated && populate_memory != nullptr) {
             populate_memory(memory, slab_bytes - first_frame);
         }
@@ -171,7 +170,7 @@ private:
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
                 --s.made;
-                ::operator delete (&home, std::align_val_t{slab_bytes});
+                ::operator delete(&home, std::align_val_t{slab_bytes});
             }
             frame = next;
         }

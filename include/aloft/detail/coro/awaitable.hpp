@@ -13,13 +13,9 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 template <class A>
-concept has_member_co_await = requires(A&& a) {
-    static_cast<A&&>(a).operator co_await();
-};
+concept has_member_co_await = requires(A&& a) { static_cast<A&&>(a).operator co_await(); };
 template <class A>
-concept has_free_co_await = requires(A&& a) {
-    operator co_await(static_cast<A&&>(a));
-};
+concept has_free_co_await = requires(A&& a) { operator co_await(static_cast<A&&>(a)); };
 
 /// The awaiter of an awaitable, as co_await would get it outside of await_transform.
 template <class A>
@@ -42,8 +38,7 @@ concept awaiter = requires(A& a) {
 template <class A>
 concept awaitable = requires(A&& a) {
     { detail::get_awaiter(static_cast<A&&>(a)) } -> awaiter;
-}
-&&(has_member_co_await<A> || has_free_co_await<A> || awaiter<std::remove_reference_t<A>>);
+} && (has_member_co_await<A> || has_free_co_await<A> || awaiter<std::remove_reference_t<A>>);
 
 template <class A>
 using await_result_t =

@@ -145,7 +145,7 @@ private:
 };
 
 template <class T>
-requires std::is_void_v<T>
+    requires std::is_void_v<T>
 class outcome<T> {
 public:
     void set_value() noexcept {}

@@ -160,7 +160,7 @@ public:
     template <class Promise>
     ALOFT_AWAIT_SUSPEND bool await_suspend(std::coroutine_handle<Promise> self) {
         const environment* const env = environment_of(self);
-        if constexpr (requires(State & s) { s.begin(env); }) {
+        if constexpr (requires(State& s) { s.begin(env); }) {
             state_->begin(env);
         }
         return state_->room().wait(

@@ -60,9 +60,9 @@ public:
     explicit await_by_name(Awaitable&& a) : Awaitable(std::move(a)) {}
 
     [[nodiscard]] auto operator co_await() & {
-        if constexpr (requires(Awaitable & a) { a.operator co_await(); }) {
+        if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
             return static_cast<Awaitable&>(*this).operator co_await();
-        } else if constexpr (requires(Awaitable && a) { std::move(a).operator co_await(); }) {
+        } else if constexpr (requires(Awaitable&& a) { std::move(a).operator co_await(); }) {
             return static_cast<Awaitable&&>(*this).operator co_await(); // a task
         } else {
             return awaiter_reference<Awaitable>(*this);

@@ -49,9 +49,8 @@ inline void print_and_terminate(std::exception_ptr error, std::string_view task_
     std::terminate();
 }
 
-ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
-                                          environment_owner& owner, environment& root,
-                                          std::string& description) {
+ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, environment_owner& owner,
+                                          environment& root, std::string& description) {
     check_option("threads", options.threads().value_or(1), runtime_options::most_threads);
     check_option("blocking_threads", options.blocking_threads(),
                  runtime_options::most_blocking_threads);

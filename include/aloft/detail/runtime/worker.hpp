@@ -78,9 +78,8 @@ public:
         if (!shared.inject.empty() || !shared.foreign.empty()) {
             return true;
         }
-        return std::any_of(shared.workers.begin(), shared.workers.end(), [](const worker* each) {
-            return each->holds_runnable();
-        });
+        return std::any_of(shared.workers.begin(), shared.workers.end(),
+                           [](const worker* each) { return each->holds_runnable(); });
     }
 
     // ---- the watcher ----
@@ -390,7 +389,7 @@ private:
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
     static constexpr std::uint64_t most_runs_between_looks = 256;
-    static constexpr std::uint64_t short_from_interval = 8; // at most some 5 us each
+    static constexpr std::uint64_t short_from_interval = 8;  // at most some 5 us each
     static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
 
     void refuse_all() noexcept;
@@ -425,7 +424,7 @@ private:
     std::uint64_t next_look_ = 0;
     std::uint64_t look_interval_ = 16;
     std::uint64_t looks_ = 0;
-    clock_ns looked_at_ = 0;  // 0: has been asleep since
+    clock_ns looked_at_ = 0; // 0: has been asleep since
     std::uint64_t looked_tick_ = 0;
     clock_ns entered_at_ = 0; // the last fairness round that submitted
     atomic<bool> look_wanted_{false};

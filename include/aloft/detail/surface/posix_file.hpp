@@ -158,7 +158,7 @@ public:
 
 private:
     int fd_;
-    struct statx status_ {};
+    struct statx status_{};
 };
 
 /// The descriptor is given up when the operation begins: the kernel frees it even if it reports an
