@@ -243,7 +243,9 @@ TEST_CASE("waiting for a notification has a limit, with and without a predicate"
             ready = true;
             changed.notify_all();
         }
-        co_return co_await a&& co_await b;
+        const bool first = co_await a;
+        const bool second = co_await b;
+        co_return first && second;
     };
     CHECK(sync_wait(rt, in_time()));
     CHECK(m.try_lock());
