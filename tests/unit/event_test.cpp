@@ -112,7 +112,6 @@ TEST_CASE("what a plain thread did before set() is seen by all who waited") {
 TEST_CASE("whoever has seen an event set may destroy it, while set() is still running") {
     runtime rt(workers(2));
     const std::size_t rounds = testing::scaled(20'000);
-    std::atomic<std::size_t> round{0};
     std::atomic<event*> current{nullptr};
     std::thread setter([&] {
         for (std::size_t i = 0; i < rounds; ++i) {
