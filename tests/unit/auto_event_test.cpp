@@ -132,6 +132,30 @@ TEST_CASE("a consumer that waits and then looks misses nothing that plain thread
     }
 }
 
+TEST_CASE("a set() of an event that is set still says that there is something new") {
+    runtime rt(workers(2));
+    auto_event e;
+    std::atomic<std::size_t> put{0}; // relaxed, and only stored: only the event orders it
+    std::atomic<std::size_t> seen{0};
+    const std::size_t rounds = testing::scaled(50'000);
+    auto consumes = [&]() -> task<> {
+        while (seen.load() < 2 * rounds) {
+            co_await e.wait();
+            seen.store(put.load(std::memory_order_relaxed));
+        }
+    };
+    auto consumer = spawn(rt, consumes());
+    for (std::size_t i = 1; i <= rounds; ++i) {
+        put.store(2 * i - 1, std::memory_order_relaxed);
+        e.set();
+        put.store(2 * i, std::memory_order_relaxed);
+        e.set();
+        test_support::wait_closely([&] { return seen.load() == 2 * i; });
+    }
+    sync_wait(rt, consumer);
+    CHECK(seen.load() == 2 * rounds);
+}
+
 TEST_CASE("waiting for an auto_event gives up in every way, and takes nothing") {
     auto_event e;
     testing::gives_up_in_every_way([&] { return e.wait(); });

@@ -295,6 +295,33 @@ TEST_CASE(
     CHECK(m.try_lock());
 }
 
+TEST_CASE("the runtime's end does not stop one that was notified and waits for the mutex") {
+    mutex m;
+    condition_variable changed;
+    std::atomic<int> begun{0};
+    std::atomic<end> notified{end::none};
+    std::atomic<end> other{end::none};
+    std::optional<runtime> rt;
+    rt.emplace(workers(1));
+    spawn(*rt, testing::record([&] { return wait_once(m, changed); }, begun, notified)).detach();
+    test_support::wait_until([&] { return begun.load() == 1; });
+    sync_wait(*rt, testing::settle());
+    mutex::guard held = m.try_lock();
+    REQUIRE(held);
+    spawn(*rt, testing::record([&] { return m.lock(); }, begun, other)).detach();
+    test_support::wait_until([&] { return begun.load() == 2; });
+    sync_wait(*rt, testing::settle());
+    changed.notify_one();
+    std::thread destroyer([&] { rt.reset(); });
+    test_support::wait_until([&] { return other.load() != end::none; });
+    CHECK(other.load() == end::canceled);
+    CHECK(notified.load() == end::none);
+    held.unlock();
+    destroyer.join();
+    CHECK(notified.load() == end::value);
+    CHECK(m.try_lock());
+}
+
 TEST_CASE("a frame is destroyed while it waits for the mutex, notified") {
     runtime rt(workers(1));
     mutex m;
