@@ -193,7 +193,27 @@ TEST_CASE("a free mutex is not taken by a task that has been stopped") {
     runtime rt(workers(1));
     mutex m;
     CHECK(testing::stopped_before(rt, [&] { return m.lock(); }) == end::canceled);
-    CHECK(test_support::ended_by_refusal([&] { return m.lock(); }).canceled());
+    CHECK(m.try_lock());
+}
+
+TEST_CASE("a free mutex is not taken by a task whose runtime ends") {
+    mutex m;
+    std::atomic<int> begun{0};
+    std::atomic<end> how{end::none};
+    auto locks = [&]() -> task<> {
+        const aloft::stop_token token = co_await aloft::this_task::stop_token();
+        begun.fetch_add(1);
+        while (!token.stop_requested()) {
+            co_await yield();
+        }
+        co_await testing::record([&] { return m.lock(); }, begun, how);
+    };
+    {
+        runtime rt(workers(1));
+        spawn(rt, locks()).detach();
+        test_support::wait_until([&] { return begun.load() == 1; });
+    }
+    CHECK(how.load() == end::canceled);
     CHECK(m.try_lock());
 }
 
