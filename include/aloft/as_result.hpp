@@ -14,10 +14,10 @@
 namespace aloft::inline ALOFT_ABI {
 namespace detail {
 
-template <class Awaiter>
+template <class Awaiter, bool Copied>
 class [[nodiscard]] as_result_awaiter {
     using value = decltype(std::declval<Awaiter&>().await_resume());
-    using kept = std::conditional_t<std::is_rvalue_reference_v<value>,
+    using kept = std::conditional_t<std::is_rvalue_reference_v<value> || Copied,
                                     std::remove_reference_t<value>, value>;
 
 public:
@@ -60,8 +60,10 @@ public:
         : awaitable_(static_cast<Awaitable&&>(awaitable)) {}
 
     [[nodiscard]] auto operator co_await() && {
-        return as_result_awaiter<decltype(get_awaiter(static_cast<Awaitable&&>(awaitable_)))>(
-            std::in_place, static_cast<Awaitable&&>(awaitable_));
+        constexpr bool copied = !std::is_lvalue_reference_v<Awaitable> &&
+                                owns_its_result<std::remove_cvref_t<Awaitable>>;
+        return as_result_awaiter<decltype(get_awaiter(static_cast<Awaitable&&>(awaitable_))),
+                                 copied>(std::in_place, static_cast<Awaitable&&>(awaitable_));
     }
 
 private:

@@ -74,7 +74,10 @@ private:
 /// Thread safety: copies may be used and awaited on any threads at once.
 /// Lifetime: the result lives as long as one copy, or one awaiter, does. References in the coroutine's
 /// parameters must be good until the work has ended.
-/// Errors: co_await gives a reference to the value, or throws the exception, each time.
+/// Errors: co_await gives a reference to the value, or throws the exception, each time. Where a
+/// temporary shared_task is handed to sync_wait, when_all, spawn and the like, they give a copy of the
+/// value instead; of a value that cannot be copied they give a reference, and another copy of the
+/// shared_task must keep it alive.
 /// Cancellation: an await that is stopped ends with std::errc::operation_canceled, and the work goes on
 /// for the others. The work itself is stopped by the runtime's end only.
 /// Cost: one allocation, and one recycled frame when it starts, beyond the coroutine's own; a further
@@ -110,5 +113,13 @@ private:
 
 template <class T>
 shared_task(task<T>&&) -> shared_task<T>;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool owns_its_result<shared_task<T>> =
+    std::is_object_v<T> && std::is_copy_constructible_v<T>;
+
+} // namespace detail
 
 } // namespace aloft::inline ALOFT_ABI

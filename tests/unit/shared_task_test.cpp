@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // shared_task, completion_source, to_future: one result, many that wait for it.
+#include <aloft/as_result.hpp>
 #include <aloft/completion_source.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/semaphore.hpp>
@@ -10,6 +11,8 @@
 #include <aloft/timer.hpp>
 #include <aloft/to_future.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/when_all_settled.hpp>
+#include <aloft/when_any.hpp>
 #include <aloft/with_stop.hpp>
 #include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>
@@ -95,6 +98,35 @@ TEST_CASE("a shared_task's exception is thrown to everybody, every time") {
     static int object = 0;
     const shared_task<int&> reference = []() -> task<int&> { co_return object; }();
     CHECK(&sync_wait(rt, reference) == &object);
+}
+
+TEST_CASE("what a temporary shared task gives outlives it") {
+    const auto make = []() -> shared_task<std::string> {
+        co_await aloft::yield();
+        co_return std::string(100, 'x');
+    };
+    const std::string expected(100, 'x');
+    const auto& waited = sync_wait(make()); // a value, whose life the reference prolongs
+    CHECK(waited == expected);
+    const auto parent = [&]() -> task<int> {
+        const auto [a, b] = co_await when_all(make(), make());
+        std::vector<shared_task<std::string>> tasks;
+        tasks.push_back(make());
+        const auto all = co_await when_all(std::move(tasks));
+        const auto first = co_await aloft::when_any(make(), make());
+        const auto timed = co_await aloft::with_timeout(1h, make());
+        const auto kept = co_await aloft::as_result(make());
+        const auto [settled] = co_await aloft::when_all_settled(make());
+        auto handle = aloft::spawn([&] { return make(); });
+        const auto& joined = co_await handle;
+        int right = 0;
+        for (const std::string* const s :
+             {&a, &b, &all.at(0), &first.value, &timed, &kept.value(), &settled.value(), &joined}) {
+            right += *s == expected ? 1 : 0;
+        }
+        co_return right;
+    };
+    CHECK(sync_wait(parent()) == 8);
 }
 
 TEST_CASE("one await that is stopped leaves the work to the others") {

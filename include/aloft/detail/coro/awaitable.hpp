@@ -46,11 +46,18 @@ using await_result_t =
                  std::add_lvalue_reference_t<decltype(detail::get_awaiter(std::declval<A>()))>>()
                  .await_resume());
 
-/// What a task that awaits A ends with: values are moved out of temporaries.
+/// Whether A, without const or reference, gives a reference to an object that goes when A does. Where
+/// it is a temporary, a copy of that object comes out of a task that awaits it.
 template <class A>
-using task_result_t =
-    std::conditional_t<std::is_rvalue_reference_v<await_result_t<A>>,
-                       std::remove_reference_t<await_result_t<A>>, await_result_t<A>>;
+inline constexpr bool owns_its_result = false;
+
+/// What a task that awaits A ends with: values are moved out of temporaries, or copied where others
+/// may need them.
+template <class A>
+using task_result_t = std::conditional_t<
+    std::is_rvalue_reference_v<await_result_t<A>> ||
+        (!std::is_lvalue_reference_v<A> && owns_its_result<std::remove_cvref_t<A>>),
+    std::remove_reference_t<await_result_t<A>>, await_result_t<A>>;
 
 template <class A>
 inline constexpr bool is_task = false;
