@@ -12,6 +12,7 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/outcome.hpp>
+#include <aloft/detail/coro/stop_listener.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/error.hpp>
@@ -26,7 +27,7 @@ namespace aloft::inline ALOFT_ABI {
 namespace detail {
 
 template <class F>
-class [[nodiscard]] offload_awaiter : work_node, blocking_call, stop_node {
+class [[nodiscard]] offload_awaiter : work_node, blocking_call, stop_listener {
     using value = std::invoke_result_t<F&>;
 
 public:
@@ -46,29 +47,25 @@ public:
         coroutine = self;
         blocking_call::run = &offload_awaiter::invoke;
         in_flight_ = true;
-        if (stop_state* const stop = stop_of(env)) {
-            stop_node::run = [](stop_node& node) noexcept {
-                auto& call = static_cast<offload_awaiter&>(node);
-                call.exec_->withdraw_blocking(call);
-            };
-            if (stop->add(*this)) {
-                stop_ = stop;
-            } else {
-                exec_->withdraw_blocking(*this);
-            }
+        stop_state* const stop = stop_of(env);
+        if (stop != nullptr && !listen(*stop, &offload_awaiter::withdraw)) {
+            exec_->withdraw_blocking(*this);
         }
         exec_->run_blocking(*this); // PUBLISHED
     }
 
     value await_resume() {
         in_flight_ = false;
-        if (stop_ != nullptr) {
-            stop_->remove(*this);
-        }
+        leave();
         return result_.take();
     }
 
 private:
+    static void withdraw(stop_node& node) noexcept {
+        auto& self = static_cast<offload_awaiter&>(node);
+        self.exec_->withdraw_blocking(self);
+    }
+
     static void invoke(blocking_call& call, outcome_kind kind) noexcept {
         auto& self = static_cast<offload_awaiter&>(call);
         try {
@@ -94,7 +91,6 @@ private:
     F* function_;
     outcome<value> result_;
     executor* exec_ = nullptr;
-    stop_state* stop_ = nullptr; // where this is listed
     bool in_flight_ = false;
 };
 

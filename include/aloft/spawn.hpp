@@ -9,6 +9,7 @@
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/join_state.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
+#include <aloft/detail/coro/stop_listener.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 #include <aloft/error.hpp>
 
@@ -25,14 +26,14 @@ class join_handle;
 namespace detail {
 
 template <class T, transfer_mode Mode>
-class [[nodiscard]] join_awaiter : stop_node {
+class [[nodiscard]] join_awaiter : stop_listener {
 public:
     explicit join_awaiter(join_handle<T>& handle) noexcept : handle_(&handle) {}
     join_awaiter(const join_awaiter&) = delete;
     join_awaiter& operator=(const join_awaiter&) = delete;
     ~join_awaiter() {
         if (waiting_) {
-            forget_stop();
+            leave();
             join_state::leave(*handle_->promise_, waiter_);
         }
     }
@@ -45,7 +46,7 @@ public:
         const environment* env = environment_of(parent);
         waiter_.coroutine = parent;
         waiter_.exec = executor_of(env);
-        if (stop_state* const stop = stop_of(env); stop != nullptr && !listen(*stop)) {
+        if (stop_state* const stop = stop_of(env); stop != nullptr && !begin_listening(*stop)) {
             waiter_.stopped = true;
             return transfer_from<Mode>(parent, parent);
         }
@@ -58,7 +59,7 @@ public:
 
     T await_resume() {
         waiting_ = false;
-        forget_stop();
+        leave();
         if (waiter_.stopped) [[unlikely]] {
             throw_error(canceled_error(), "join");
         }
@@ -68,9 +69,9 @@ public:
     }
 
 private:
-    [[nodiscard]] bool listen(stop_state& stop) noexcept {
+    [[nodiscard]] bool begin_listening(stop_state& stop) noexcept {
         waiter_.stoppable = true;
-        run = [](stop_node& node) noexcept {
+        return listen(stop, [](stop_node& node) noexcept {
             auto& self = static_cast<join_awaiter&>(node);
             executor* const exec = self.waiter_.exec;
             if (join_state::stop_waiting(*self.handle_->promise_, self.waiter_)) {
@@ -80,20 +81,11 @@ private:
                     resume_chain(self.waiter_.coroutine);
                 }
             }
-        };
-        stop_ = stop.add(*this) ? &stop : nullptr;
-        return stop_ != nullptr;
-    }
-
-    void forget_stop() noexcept {
-        if (stop_ != nullptr) {
-            std::exchange(stop_, nullptr)->remove(*this);
-        }
+        });
     }
 
     join_handle<T>* handle_;
     join_waiter waiter_;
-    stop_state* stop_ = nullptr; // where this is listed
     bool waiting_ = false;
 };
 

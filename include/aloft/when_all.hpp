@@ -9,6 +9,7 @@
 #include <aloft/detail/base/lean_invoke.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/join_block.hpp>
+#include <aloft/detail/coro/task_range.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 
 #include <array>
@@ -87,17 +88,6 @@ private:
     join_block block_;
     std::tuple<task<T>...> children_;
 };
-
-/// What begin() and end() give the elements of.
-template <class R>
-concept range = requires(R& r) {
-    std::begin(r);
-    std::end(r);
-};
-template <class R>
-using range_reference_t = decltype(*std::begin(std::declval<R&>()));
-template <class R>
-using range_value_t = std::remove_cvref_t<range_reference_t<R>>;
 
 template <class A>
 inline constexpr std::size_t array_length = 0;

@@ -8,6 +8,7 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
+#include <aloft/detail/coro/task_range.hpp>
 #include <aloft/task.hpp>
 #include <aloft/when_all.hpp>
 
@@ -116,15 +117,10 @@ template <class... Awaitables>
 template <detail::range Range>
     requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
 [[nodiscard]] auto when_all_settled(Range&& range) {
-    using element = detail::range_value_t<Range>;
-    using child = decltype(detail::settle(detail::as_task(std::declval<element>())));
-    std::vector<child> children;
-    for (auto&& each : range) {
-        if constexpr (std::is_lvalue_reference_v<Range> && !detail::is_task<element>) {
-            children.push_back(detail::settle(detail::as_task(each)));
-        } else {
-            children.push_back(detail::settle(detail::as_task(std::move(each))));
-        }
+    using value = typename detail::range_task_t<Range>::value_type;
+    std::vector<task<settled<value>>> children;
+    for (task<value>& each : detail::tasks_of(std::forward<Range>(range))) {
+        children.push_back(detail::settle(std::move(each)));
     }
     return when_all(std::move(children));
 }

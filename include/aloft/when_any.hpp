@@ -16,6 +16,7 @@
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
+#include <aloft/detail/coro/task_range.hpp>
 #include <aloft/error.hpp>
 #include <aloft/task.hpp>
 #include <aloft/when_all.hpp>
@@ -102,35 +103,20 @@ private:
     std::coroutine_handle<> parent_{};
 };
 
-/// void as std::monostate; references and values as they are.
-template <class T>
-using any_value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
-
 template <class First, class... Rest>
 inline constexpr bool all_the_same = (std::is_same_v<First, Rest> && ...);
-
-template <class T>
-any_value<T> take_any(task<T>& child) {
-    auto& result = task_access::promise_of(child).result;
-    if constexpr (std::is_void_v<T>) {
-        result.take();
-        return {};
-    } else {
-        return result.take();
-    }
-}
 
 template <transfer_mode Mode, class... T>
 class [[nodiscard]] when_any_awaiter {
     static constexpr bool uniform = all_the_same<T...>;
     template <class... U>
     struct value_of {
-        using type = std::variant<any_value<U>...>;
+        using type = std::variant<void_to_monostate<U>...>;
     };
     template <class U, class... More>
         requires(std::is_same_v<U, More> && ...)
     struct value_of<U, More...> {
-        using type = any_value<U>;
+        using type = void_to_monostate<U>;
     };
     using value = typename value_of<T...>::type;
 
@@ -174,9 +160,9 @@ private:
     template <std::size_t I>
     static when_any_result<value> take_one(when_any_awaiter& self) {
         if constexpr (uniform) {
-            return {I, take_any(std::get<I>(self.children_))};
+            return {I, take_result(std::get<I>(self.children_))};
         } else {
-            return {I, value(std::in_place_index<I>, take_any(std::get<I>(self.children_)))};
+            return {I, value(std::in_place_index<I>, take_result(std::get<I>(self.children_)))};
         }
     }
 
@@ -207,9 +193,9 @@ public:
             parent, task_access::promise_of(children_.back()).coroutine); // PUBLISHED
     }
 
-    when_any_result<any_value<T>> await_resume() {
+    when_any_result<void_to_monostate<T>> await_resume() {
         const std::size_t winner = block_.winner();
-        return {winner, take_any(children_[winner])};
+        return {winner, take_result(children_[winner])};
     }
 
 private:
@@ -247,22 +233,13 @@ template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitable
 template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
     requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
 [[nodiscard]] auto when_any(Range&& range) {
-    using element = detail::range_value_t<Range>;
-    using child = decltype(detail::as_task(std::declval<element>()));
-    std::vector<child> children;
-    for (auto&& each : range) {
-        if constexpr (std::is_lvalue_reference_v<Range> && !std::is_const_v<element> &&
-                      !detail::is_task<element>) {
-            children.push_back(detail::as_task(each));
-        } else {
-            children.push_back(detail::as_task(std::move(each)));
-        }
-    }
+    auto children = detail::tasks_of(std::forward<Range>(range));
     if (children.empty()) {
         detail::throw_error(std::make_error_code(std::errc::invalid_argument),
                             "when_any: of nothing");
     }
-    return detail::when_any_range_awaiter<Mode, typename child::value_type>(std::move(children));
+    using value = typename detail::range_task_t<Range>::value_type;
+    return detail::when_any_range_awaiter<Mode, value>(std::move(children));
 }
 
 } // namespace aloft::inline ALOFT_ABI

@@ -15,8 +15,9 @@
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
-#include <aloft/detail/coro/shared_result.hpp>
+#include <aloft/detail/coro/shared_pointer.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
+#include <aloft/detail/coro/task_range.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/task.hpp>
@@ -42,19 +43,11 @@ struct when_each_result {
 namespace detail {
 
 template <class T>
-class each_block {
+class each_block final : public reference_counted {
 public:
     explicit each_block(std::size_t children) : results_(children) { ended_.reserve(children); }
     each_block(const each_block&) = delete;
     each_block& operator=(const each_block&) = delete;
-
-    void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-    void drop_reference() noexcept {
-        // order(when_each.references): acq_rel; all uses come before the destruction
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            delete this;
-        }
-    }
 
     void start(executor& exec, std::vector<task<T>>&& children) {
         environment_.exec = &exec;
@@ -63,7 +56,7 @@ public:
         std::vector<task<void>> all;
         all.reserve(children.size());
         for (std::size_t i = 0; i < children.size(); ++i) {
-            add_reference();
+            this->add_reference();
             all.push_back(run(shared_pointer<each_block>(this), i, std::move(children[i])));
         }
         for (task<void>& each : all) { // behind everything that may throw
@@ -123,7 +116,6 @@ private:
         waiting_room::resume_all(woken);
     }
 
-    atomic<std::size_t> references_{1};
     stop_state stop_;
     environment environment_;
     waiting_room room_;
@@ -182,17 +174,7 @@ async_generator<when_each_result<T>> each_as_it_ends(std::vector<task<T>> childr
 template <detail::range Range>
     requires detail::awaitable<detail::range_value_t<Range>>
 [[ALOFT_CORO_MOVES nodiscard]] auto when_each(Range&& range) {
-    using element = detail::range_value_t<Range>;
-    using child = decltype(detail::as_task(std::declval<element>()));
-    std::vector<child> children;
-    for (auto&& each : range) {
-        if constexpr (std::is_lvalue_reference_v<Range> && !detail::is_task<element>) {
-            children.push_back(detail::as_task(each));
-        } else {
-            children.push_back(detail::as_task(std::move(each)));
-        }
-    }
-    return detail::each_as_it_ends(std::move(children));
+    return detail::each_as_it_ends(detail::tasks_of(std::forward<Range>(range)));
 }
 
 } // namespace aloft::inline ALOFT_ABI

@@ -13,6 +13,7 @@
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
+#include <aloft/detail/coro/stop_listener.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
 #include <aloft/stop.hpp>
 #include <aloft/task.hpp>
@@ -24,7 +25,7 @@ namespace aloft::inline ALOFT_ABI {
 namespace detail {
 
 template <class T, transfer_mode Mode>
-class [[nodiscard]] with_stop_awaiter : stop_node {
+class [[nodiscard]] with_stop_awaiter : stop_listener {
 public:
     with_stop_awaiter(stop_state* token, task<T>&& child) noexcept
         : token_(token), child_(std::move(child)) {}
@@ -32,7 +33,7 @@ public:
     with_stop_awaiter& operator=(const with_stop_awaiter&) = delete;
     ~with_stop_awaiter() {
         child_ = {};
-        forget_token();
+        leave();
     }
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -50,7 +51,9 @@ public:
         } else {
             own_.set_parent(above);
             environment_.stop = &own_;
-            listen();
+            if (!listen(*token_, &with_stop_awaiter::stop_own)) {
+                (void)own_.request_stop();
+            }
         }
         promise<T>& p = task_access::promise_of(child_);
         adopt(p, parent.address(), nullptr, &environment_);
@@ -58,31 +61,18 @@ public:
     }
 
     T await_resume() {
-        forget_token();
+        leave();
         return task_access::promise_of(child_).result.take();
     }
 
 private:
-    void listen() noexcept {
-        run = [](stop_node& node) noexcept {
-            (void)static_cast<with_stop_awaiter&>(node).own_.request_stop();
-        };
-        listed_ = token_->add(*this);
-        if (!listed_) {
-            (void)own_.request_stop();
-        }
-    }
-
-    void forget_token() noexcept {
-        if (std::exchange(listed_, false)) {
-            token_->remove(*this);
-        }
+    static void stop_own(stop_node& node) noexcept {
+        (void)static_cast<with_stop_awaiter&>(node).own_.request_stop();
     }
 
     stop_state* token_;
     stop_state own_;
     environment environment_;
-    bool listed_ = false;
     task<T> child_;
 };
 

@@ -66,45 +66,27 @@ void stops_promptly(runtime& rt, Make make) {
         sync_wait(rt, with_stop(source.get_token(), record(make, begun, how)));
         CHECK(how.load() == end::canceled);
     }
-    {
-        stop_source source;
+    const auto stopped_meanwhile = [&](stop_source& source, auto around) {
         std::atomic<int> begun{0};
         std::atomic<end> how{end::none};
         std::thread stopper([&] {
             test_support::wait_until([&] { return begun.load() > 0; });
             source.request_stop();
         });
-        sync_wait(rt, with_stop(source.get_token(), record(make, begun, how)));
+        sync_wait(rt, around(record(make, begun, how)));
         stopper.join();
         CHECK(how.load() == end::canceled);
-    }
-    { // where two can stop it, the outer one does
+    };
+    stop_source only;
+    stopped_meanwhile(only,
+                      [&](task<void> t) { return with_stop(only.get_token(), std::move(t)); });
+    // Where two can stop it, either does.
+    for (const bool outer_stops : {true, false}) {
         stop_source outer;
         stop_source inner;
-        std::atomic<int> begun{0};
-        std::atomic<end> how{end::none};
-        std::thread stopper([&] {
-            test_support::wait_until([&] { return begun.load() > 0; });
-            outer.request_stop();
+        stopped_meanwhile(outer_stops ? outer : inner, [&](task<void> t) {
+            return with_stop(outer.get_token(), with_stop(inner.get_token(), std::move(t)));
         });
-        sync_wait(rt, with_stop(outer.get_token(),
-                                with_stop(inner.get_token(), record(make, begun, how))));
-        stopper.join();
-        CHECK(how.load() == end::canceled);
-    }
-    { // and the inner one
-        stop_source outer;
-        stop_source inner;
-        std::atomic<int> begun{0};
-        std::atomic<end> how{end::none};
-        std::thread stopper([&] {
-            test_support::wait_until([&] { return begun.load() > 0; });
-            inner.request_stop();
-        });
-        sync_wait(rt, with_stop(outer.get_token(),
-                                with_stop(inner.get_token(), record(make, begun, how))));
-        stopper.join();
-        CHECK(how.load() == end::canceled);
     }
     { // a time limit is another way
         std::atomic<int> begun{0};

@@ -7,13 +7,14 @@
 // 1. `claim` is won once, by an exchange; the winner alone writes the content, then publishes it under
 //    the room's lock and takes all waiters out. Who sees `done` may read the content for ever.
 // 2. A waiter looks at `done` under the room's lock, so it is not left behind (waiting_room.hpp).
-// 3. The references are counted; the last one destroys the state. Waiters hold one.
+// 3. The references are counted (shared_pointer.hpp); waiters hold one.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/shared_pointer.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
 #include <aloft/error.hpp>
 
@@ -27,7 +28,7 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 template <class T>
-class shared_result {
+class shared_result : public reference_counted {
     using stored = std::conditional_t<
         std::is_void_v<T>, std::monostate,
         std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<std::remove_reference_t<T>>,
@@ -37,15 +38,6 @@ public:
     shared_result() = default;
     shared_result(const shared_result&) = delete;
     shared_result& operator=(const shared_result&) = delete;
-    virtual ~shared_result() = default;
-
-    void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-    void drop_reference() noexcept {
-        // order(shared_result.references): acq_rel; all uses come before the destruction
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            delete this;
-        }
-    }
 
     /// True for the one who is to set the result.
     [[nodiscard]] bool claim() noexcept {
@@ -106,43 +98,10 @@ private:
         waiting_room::resume_all(woken);
     }
 
-    atomic<std::size_t> references_{1};
     atomic<bool> claimed_{false};
     atomic<bool> done_{false};
     waiting_room room_;
     std::variant<std::monostate, stored, std::exception_ptr> content_;
-};
-
-/// An owning pointer to a shared_result, or to what derives from one.
-template <class State>
-class shared_pointer {
-public:
-    shared_pointer() noexcept = default;
-    /// Takes over the reference that the state was born with.
-    explicit shared_pointer(State* born) noexcept : state_(born) {}
-    shared_pointer(const shared_pointer& other) noexcept : state_(other.state_) {
-        if (state_ != nullptr) {
-            state_->add_reference();
-        }
-    }
-    shared_pointer(shared_pointer&& other) noexcept
-        : state_(std::exchange(other.state_, nullptr)) {}
-    shared_pointer& operator=(shared_pointer other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~shared_pointer() {
-        if (state_ != nullptr) {
-            state_->drop_reference();
-        }
-    }
-
-    [[nodiscard]] State* get() const noexcept { return state_; }
-    State* operator->() const noexcept { return state_; }
-    explicit operator bool() const noexcept { return state_ != nullptr; }
-
-private:
-    State* state_ = nullptr;
 };
 
 /// Waits for a result; State offers begin(environment), called before the first look.

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <aloft/detail/coro/local_worker.hpp>
+#include <aloft/detail/coro/stop_listener.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/result.hpp>
@@ -39,7 +40,7 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 template <class Request>
-class [[nodiscard]] io_awaiter : stop_node {
+class [[nodiscard]] io_awaiter : stop_listener {
 public:
     using value_type = typename Request::value_type;
 
@@ -48,7 +49,7 @@ public:
     io_awaiter& operator=(const io_awaiter&) = delete;
     ~io_awaiter() {
         if (in_flight_) [[unlikely]] {
-            forget_stop();
+            leave();
             abandon(operation_);
             give_back();
         }
@@ -85,7 +86,7 @@ public:
             return false;
         }
         const start_place place(env);
-        if (stop != nullptr && !listen(*stop)) {
+        if (stop != nullptr && !begin_listening(*stop)) {
             operation_.result = -ECANCELED;
             return false;
         }
@@ -116,24 +117,16 @@ public:
     }
 
 private:
-    [[nodiscard]] bool listen(stop_state& stop) noexcept {
+    [[nodiscard]] bool begin_listening(stop_state& stop) noexcept {
         operation_.stoppable = true;
-        run = [](stop_node& self) noexcept {
+        return listen(stop, [](stop_node& self) noexcept {
             request_stop(static_cast<io_awaiter&>(self).operation_);
-        };
-        stop_ = stop.add(*this) ? &stop : nullptr;
-        return stop_ != nullptr;
-    }
-
-    void forget_stop() noexcept {
-        if (stop_ != nullptr) {
-            std::exchange(stop_, nullptr)->remove(*this);
-        }
+        });
     }
 
     void resumed() noexcept {
         in_flight_ = false;
-        forget_stop();
+        leave();
     }
 
     /// What an abandoned operation opened or accepted is closed again.
@@ -164,7 +157,6 @@ private:
 
     Request request_;
     operation operation_;
-    stop_state* stop_ = nullptr; // where this is listed
     bool in_flight_ = false;
 };
 
