@@ -106,6 +106,17 @@ private:
 template <class First, class... Rest>
 inline constexpr bool all_the_same = (std::is_same_v<First, Rest> && ...);
 
+template <class T>
+void_to_monostate<T> take_or_throw(task<T>& child) {
+    auto& result = task_access::promise_of(child).result;
+    if constexpr (std::is_void_v<T>) {
+        result.take();
+        return {};
+    } else {
+        return result.take();
+    }
+}
+
 template <transfer_mode Mode, class... T>
 class [[nodiscard]] when_any_awaiter {
     static constexpr bool uniform = all_the_same<T...>;
@@ -160,9 +171,9 @@ private:
     template <std::size_t I>
     static when_any_result<value> take_one(when_any_awaiter& self) {
         if constexpr (uniform) {
-            return {I, take_result(std::get<I>(self.children_))};
+            return {I, take_or_throw(std::get<I>(self.children_))};
         } else {
-            return {I, value(std::in_place_index<I>, take_result(std::get<I>(self.children_)))};
+            return {I, value(std::in_place_index<I>, take_or_throw(std::get<I>(self.children_)))};
         }
     }
 
@@ -195,7 +206,7 @@ public:
 
     when_any_result<void_to_monostate<T>> await_resume() {
         const std::size_t winner = block_.winner();
-        return {winner, take_result(children_[winner])};
+        return {winner, take_or_throw(children_[winner])};
     }
 
 private:
