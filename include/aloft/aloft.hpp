@@ -10,6 +10,7 @@
 #include <aloft/barrier.hpp>
 #include <aloft/broadcast_channel.hpp>
 #include <aloft/channel.hpp>
+#include <aloft/clock.hpp>
 #include <aloft/completion_source.hpp>
 #include <aloft/condition_variable.hpp>
 #include <aloft/endpoint.hpp>
@@ -34,6 +35,8 @@
 #include <aloft/shared_mutex.hpp>
 #include <aloft/shared_task.hpp>
 #include <aloft/signal_set.hpp>
+#include <aloft/simulate.hpp>
+#include <aloft/simulation_options.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
 #include <aloft/sync_wait.hpp>

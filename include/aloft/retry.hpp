@@ -83,6 +83,10 @@ public:
                 "retry: no attempts, a negative delay, a growth below 1, or a jitter that is "
                 "not between 0 and 1");
         }
+        if (simulated_world* const world = world_of(current_environment())) {
+            random_ = world->draw();
+            return;
+        }
         // Different for calls at the same time and for calls at the same place.
         random_ = static_cast<std::uint64_t>(now_ns()) ^
                   (reinterpret_cast<std::uintptr_t>(this) * 0x9E3779B97F4A7C15u);

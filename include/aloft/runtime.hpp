@@ -17,10 +17,16 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace aloft::inline ALOFT_ABI {
 
 class runtime;
+
+namespace detail {
+template <class>
+class simulation;
+}
 
 /// The runtime that is used where none is named; made, with default options, on first use and
 /// destroyed at the end of the program.
@@ -42,10 +48,10 @@ runtime& default_runtime();
 class runtime : public detail::environment_owner {
 public:
     explicit runtime(const runtime_options& options = {})
-        : scheduler_(detail::open_scheduler(options, *this, root_, backend_)) {}
+        : executor_(detail::open_scheduler(options, *this, root_, backend_)) {}
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
-    ~runtime() { detail::close_scheduler(scheduler_); }
+    ~runtime() { executor_->close(); }
 
     /// The runtime that this thread works for; on any other thread the default runtime.
     [[nodiscard]] static runtime& current() {
@@ -54,19 +60,24 @@ public:
     }
 
     /// The number of workers.
-    [[nodiscard]] std::size_t threads() const noexcept { return detail::worker_count(*scheduler_); }
+    [[nodiscard]] std::size_t threads() const noexcept { return executor_->threads(); }
 
     /// The number of threads that the blocking pool has at this moment.
-    [[nodiscard]] std::size_t blocking_threads() const {
-        return detail::blocking_thread_count(*scheduler_);
-    }
+    [[nodiscard]] std::size_t blocking_threads() const { return executor_->blocking_threads(); }
 
     /// Which backend runs, and what is to be said about it.
     [[nodiscard]] std::string_view backend() const noexcept { return backend_; }
 
 private:
+    template <class>
+    friend class detail::simulation;
+
+    /// For tasks that are simulated.
+    runtime(detail::operation_executor& simulated, std::string backend)
+        : backend_(std::move(backend)), executor_(&simulated) {}
+
     std::string backend_;
-    detail::scheduler* scheduler_;
+    detail::operation_executor* executor_;
 };
 
 inline runtime& default_runtime() {

@@ -99,7 +99,9 @@ public:
     [[nodiscard]] waiting_room* room() noexcept { return select_access::room(branch_); }
     [[nodiscard]] bool do_now(work_list& woken) { return select_access::do_now(branch_, woken); }
     [[nodiscard]] static bool is_over() noexcept { return false; }
-    [[nodiscard]] static bool start(const start_place&) noexcept { return true; }
+    [[nodiscard]] static bool start(const environment*, const start_place&) noexcept {
+        return true;
+    }
     void list(select_claim& claim, std::uint32_t index, executor& exec,
               std::coroutine_handle<> frame) noexcept {
         select_access::list(branch_, claim, index, exec, frame);
@@ -138,8 +140,8 @@ public:
     [[nodiscard]] static bool do_now(work_list&) noexcept { return false; }
     [[nodiscard]] bool is_over() const noexcept { return deadline == 0; }
     /// False: the runtime is stopping.
-    [[nodiscard]] bool start(const start_place& place) noexcept {
-        deadline = after_now(deadline);
+    [[nodiscard]] bool start(const environment* env, const start_place& place) noexcept {
+        deadline = after_now(env, deadline);
         started_ = place.start(*this);
         return started_;
     }
@@ -281,7 +283,7 @@ private:
         }
         waiting_ = true;
         std::uint32_t refused = 0;
-        ((refused += slot<Is>().start(place) ? 0 : 1), ...);
+        ((refused += slot<Is>().start(env, place) ? 0 : 1), ...);
         if (refused > 0) {
             (void)claim_.claim_early(select_claim::canceled);
             (void)leave(refused);

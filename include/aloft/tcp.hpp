@@ -123,7 +123,7 @@ public:
         const int direction = how == shutdown_how::read    ? SHUT_RD
                               : how == shutdown_how::write ? SHUT_WR
                                                            : SHUT_RDWR;
-        (void)::shutdown(socket_.get(), direction);
+        detail::call_shutdown(socket_.get(), direction);
     }
 
     /// Closes the socket. No operation may be in flight.
@@ -210,7 +210,7 @@ public:
     /// listener is destroyed.
     void close() noexcept {
         if (!closed_.exchange(true)) {
-            (void)::shutdown(socket_.get(), SHUT_RDWR);
+            detail::call_shutdown(socket_.get(), SHUT_RDWR);
         }
     }
 

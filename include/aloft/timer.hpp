@@ -35,8 +35,10 @@ template <class Rep, class Period>
     return std::chrono::ceil<std::chrono::nanoseconds>(d).count();
 }
 
-[[nodiscard]] inline clock_ns after_now(clock_ns nanoseconds) noexcept {
-    const clock_ns now = now_ns();
+/// The point in time that is so far from now, by the clock that a task of this environment sees.
+[[nodiscard]] inline clock_ns after_now(const environment* env, clock_ns nanoseconds) noexcept {
+    const simulated_world* const world = world_of(env);
+    const clock_ns now = world == nullptr ? now_ns() : world->now;
     return nanoseconds > no_deadline - 1 - now ? no_deadline - 1 : now + nanoseconds;
 }
 
@@ -137,7 +139,7 @@ public:
             return false;
         }
         const detail::start_place place(env);
-        deadline = after_now(deadline);
+        deadline = after_now(env, deadline);
         coroutine = self;
         if (stop != nullptr) [[unlikely]] {
             return start_stoppable(place, *stop, need_executor(env, "sleep"));

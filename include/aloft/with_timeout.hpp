@@ -65,7 +65,7 @@ public:
         environment_.stop = &own_;
         parent_ = parent;
         promise<T>& p = task_access::promise_of(child_);
-        start_timer(start_place(outer));
+        start_timer(outer, start_place(outer));
         adopt(p, this, &child_ended, &environment_);
         running_ = true;
         return transfer_from<Mode>(parent, p.coroutine); // PUBLISHED
@@ -88,13 +88,13 @@ public:
     }
 
 private:
-    void start_timer(const start_place& place) noexcept {
+    void start_timer(const environment* outer, const start_place& place) noexcept {
         if (deadline == 0) {
             expired_ = true;
             (void)own_.request_stop();
             return;
         }
-        deadline = after_now(deadline);
+        deadline = after_now(outer, deadline);
         coroutine = handle();
         stoppable = true; // on a thread that is no worker it may not have been added at the end
         timing_ = true;

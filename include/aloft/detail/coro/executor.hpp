@@ -16,6 +16,7 @@
 
 #include <concepts>
 #include <coroutine>
+#include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -32,6 +33,15 @@ struct blocking_call {
 
 class environment_owner;
 
+/// What tasks see instead of the machine where a program is simulated.
+struct simulated_world {
+    std::int64_t now = 0;                      // of its clock, in nanoseconds
+    virtual std::uint64_t draw() noexcept = 0; // the next number that the seed gives
+
+protected:
+    ~simulated_world() = default;
+};
+
 class executor {
 public:
     executor() = default;
@@ -41,6 +51,7 @@ public:
     /// The runtime, and what its destructor stops. Written before the first task starts.
     environment_owner* owner = nullptr;
     stop_state* root_stop = nullptr;
+    simulated_world* world = nullptr; // nullptr: the machine
 
     /// Makes a coroutine runnable behind what is runnable already. Any thread.
     virtual void post(work_node& node) noexcept = 0;
@@ -96,6 +107,10 @@ ALOFT_NOINLINE inline void set_current_environment(const environment* env) noexc
 
 [[nodiscard]] inline executor* executor_of(const environment* env) noexcept {
     return env == nullptr ? nullptr : env->exec;
+}
+/// The world that this environment's tasks are simulated in, or nullptr.
+[[nodiscard]] inline simulated_world* world_of(const environment* env) noexcept {
+    return env == nullptr || env->exec == nullptr ? nullptr : env->exec->world;
 }
 [[nodiscard]] inline stop_state* stop_of(const environment* env) noexcept {
     return env == nullptr ? nullptr : env->stop;

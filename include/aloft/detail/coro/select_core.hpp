@@ -38,6 +38,9 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// Where the search for a ready branch begins, so that none is preferred.
 [[nodiscard]] ALOFT_NOINLINE inline std::uint32_t next_select_start() noexcept {
+    if (simulated_world* const world = world_of(current_environment())) {
+        return static_cast<std::uint32_t>(world->draw() >> 32);
+    }
     constinit static thread_local std::uint32_t state = 0x9E3779B9;
     state ^= state << 13;
     state ^= state >> 17;

@@ -18,19 +18,31 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class scheduler;
 class worker;
+
+/// An executor whose tasks can wait for the operating system and for time.
+class operation_executor : public executor {
+public:
+    /// Starts an operation or a timer on behalf of a thread that is none of its workers.
+    virtual void start_foreign(operation& op) noexcept = 0;
+    virtual void start_foreign(timer& t) noexcept = 0;
+
+    [[nodiscard]] virtual std::size_t threads() const noexcept = 0;
+    [[nodiscard]] virtual std::size_t blocking_threads() const = 0;
+
+    /// Its owner's last call. In a child process after fork() it does nothing.
+    virtual void close() noexcept = 0;
+
+protected:
+    ~operation_executor() = default;
+};
 
 /// Makes a scheduler and starts its threads; throws std::system_error. `root`, the owner's, is what
 /// its tasks inherit. `description` gets what is to be said about the backend.
-[[nodiscard]] ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options,
-                                                        environment_owner& owner, environment& root,
-                                                        std::string& description);
-/// Stops it and waits for its end; in a child process after fork() it does nothing.
-ALOFT_SEPARABLE void close_scheduler(scheduler* opened) noexcept;
-
-[[nodiscard]] ALOFT_SEPARABLE std::size_t worker_count(const scheduler& of) noexcept;
-[[nodiscard]] ALOFT_SEPARABLE std::size_t blocking_thread_count(const scheduler& of);
+[[nodiscard]] ALOFT_SEPARABLE operation_executor* open_scheduler(const runtime_options& options,
+                                                                 environment_owner& owner,
+                                                                 environment& root,
+                                                                 std::string& description);
 
 /// The number of the worker that this thread is, or -1.
 [[nodiscard]] ALOFT_SEPARABLE int current_worker_index() noexcept;
@@ -48,7 +60,7 @@ public:
 
 private:
     worker* here_;
-    scheduler* elsewhere_ = nullptr;
+    operation_executor* elsewhere_ = nullptr;
 };
 
 /// For a frame that is destroyed while `op` is in flight: returns when nobody will touch it.

@@ -49,8 +49,9 @@ inline void print_and_terminate(std::exception_ptr error, std::string_view task_
     std::terminate();
 }
 
-ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, environment_owner& owner,
-                                          environment& root, std::string& description) {
+ALOFT_SEPARABLE operation_executor* open_scheduler(const runtime_options& options,
+                                                   environment_owner& owner, environment& root,
+                                                   std::string& description) {
     check_option("threads", options.threads().value_or(1), runtime_options::most_threads);
     check_option("blocking_threads", options.blocking_threads(),
                  runtime_options::most_blocking_threads);
@@ -74,21 +75,6 @@ ALOFT_SEPARABLE scheduler* open_scheduler(const runtime_options& options, enviro
     return made.release();
 }
 
-ALOFT_SEPARABLE void close_scheduler(scheduler* opened) noexcept {
-    std::unique_ptr<scheduler> owned(opened);
-    if (owned->is_of_another_process()) {
-        scheduler::leave_behind(std::move(owned));
-    }
-}
-
-ALOFT_SEPARABLE std::size_t worker_count(const scheduler& of) noexcept {
-    return of.threads();
-}
-
-ALOFT_SEPARABLE std::size_t blocking_thread_count(const scheduler& of) {
-    return of.blocking_threads();
-}
-
 ALOFT_SEPARABLE int current_worker_index() noexcept {
     const worker* const here = current_worker();
     return here == nullptr ? -1 : static_cast<int>(here->index());
@@ -103,7 +89,7 @@ ALOFT_SEPARABLE start_place::start_place(const environment* env) : here_(current
     }
     if (env != nullptr && (here_ == nullptr || here_->shared().exec != env->exec)) {
         here_ = nullptr;
-        elsewhere_ = static_cast<scheduler*>(env->exec);
+        elsewhere_ = static_cast<operation_executor*>(env->exec);
     }
 }
 

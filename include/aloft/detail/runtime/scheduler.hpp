@@ -19,6 +19,7 @@
 #include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
+#include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
 #include <aloft/detail/runtime/watcher.hpp>
 #include <aloft/detail/runtime/worker.hpp>
@@ -36,7 +37,7 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class scheduler final : public executor {
+class scheduler final : public operation_executor {
 public:
     using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
 
@@ -124,23 +125,21 @@ public:
         return generation_ != fork_generation().load(std::memory_order_relaxed);
     }
 
-    /// In such a child: nothing can be joined or closed in order, so everything stays as it is.
-    static void leave_behind(std::unique_ptr<scheduler> s) noexcept {
-        static constinit scheduler* left = nullptr; // keeps them reachable for leak checkers
-        s->left_before_ = std::exchange(left, s.get());
-        (void)s.release();
+    /// In such a child nothing can be joined or closed in order, so everything stays as it is.
+    void close() noexcept override {
+        if (is_of_another_process()) {
+            static constinit scheduler* left = nullptr; // keeps them reachable for leak checkers
+            left_before_ = std::exchange(left, this);
+        } else {
+            delete this;
+        }
     }
 
-    [[nodiscard]] std::size_t threads() const noexcept { return threads_wanted_; }
-    [[nodiscard]] std::size_t blocking_threads() const { return blocking_.threads(); }
+    [[nodiscard]] std::size_t threads() const noexcept override { return threads_wanted_; }
+    [[nodiscard]] std::size_t blocking_threads() const override { return blocking_.threads(); }
 
-    /// Starts an operation or a timer on behalf of a thread that is no worker of any runtime.
-    template <class Request>
-    void start_foreign(Request& request) noexcept {
-        const visit here(visitors_);
-        shared_.foreign.push(request);
-        worker::notify(shared_);
-    }
+    void start_foreign(operation& op) noexcept override { push_foreign(op); }
+    void start_foreign(timer& t) noexcept override { push_foreign(t); }
 
     void post(work_node& node) noexcept override {
         if (worker* const here = local()) {
@@ -282,6 +281,13 @@ private:
         } catch (const std::exception&) {
             return nullptr;
         }
+    }
+
+    template <class Request>
+    void push_foreign(Request& request) noexcept {
+        const visit here(visitors_);
+        shared_.foreign.push(request);
+        worker::notify(shared_);
     }
 
     void inject(work_node& node) noexcept {

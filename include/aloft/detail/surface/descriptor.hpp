@@ -3,9 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/config.hpp>
-
-#include <unistd.h>
+#include <aloft/detail/reactor/simulated_calls.hpp>
 
 #include <utility>
 
@@ -31,7 +29,7 @@ public:
     void reset(int fd = -1) noexcept {
         const int old = std::exchange(fd_, fd);
         if (old >= 0) {
-            (void)::close(old);
+            call_close(old);
         }
     }
 

@@ -3,6 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/reactor/simulated_calls.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/detail/surface/posix_address.hpp>
@@ -21,8 +22,8 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// Sockets stay in blocking mode: the ring waits for readiness itself, and would hand EAGAIN out
 /// for non-blocking ones.
-[[nodiscard]] inline descriptor open_tcp_socket(bool v6) noexcept {
-    return descriptor(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+[[nodiscard]] inline descriptor open_tcp_socket(bool v6) {
+    return descriptor(call_socket(v6));
 }
 
 [[nodiscard]] inline descriptor listen_tcp(const raw_endpoint& local, int backlog,
@@ -31,13 +32,12 @@ namespace aloft::inline ALOFT_ABI::detail {
     if (!socket.valid()) {
         throw_errno(errno, "listen on " + name + ": socket");
     }
-    const int one = 1;
-    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    (void)call_setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     const socket_address address = to_socket_address(local);
-    if (::bind(socket.get(), address.data(), address.length) != 0) {
+    if (call_bind(socket.get(), address.data(), address.length) != 0) {
         throw_errno(errno, "listen on " + name + ": bind");
     }
-    if (::listen(socket.get(), backlog) != 0) {
+    if (call_listen(socket.get(), backlog) != 0) {
         throw_errno(errno, "listen on " + name);
     }
     return socket;
@@ -45,7 +45,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 [[nodiscard]] inline raw_endpoint local_address(int fd) {
     socket_address address;
-    if (::getsockname(fd, address.data(), &address.length) != 0) {
+    if (call_getsockname(fd, address.data(), &address.length) != 0) {
         throw_errno(errno, "local_endpoint: getsockname");
     }
     return from_socket_address(address.data());
@@ -53,15 +53,14 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 [[nodiscard]] inline raw_endpoint remote_address(int fd) {
     socket_address address;
-    if (::getpeername(fd, address.data(), &address.length) != 0) {
+    if (call_getpeername(fd, address.data(), &address.length) != 0) {
         throw_errno(errno, "remote_endpoint: getpeername");
     }
     return from_socket_address(address.data());
 }
 
 inline void set_socket_flag(int fd, int level, int option, bool on, const char* name) {
-    const int value = on ? 1 : 0;
-    if (::setsockopt(fd, level, option, &value, sizeof value) != 0) {
+    if (call_setsockopt(fd, level, option, on ? 1 : 0) != 0) {
         throw_errno(errno, name);
     }
 }

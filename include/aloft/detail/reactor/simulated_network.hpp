@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: MIT
+// TCP between the sockets of one simulated world.
+// Layer: L2 reactor
+//
+//   fresh --bind, listen--> listening --shut or closed--> ended
+//   fresh --connect--> connecting --answer--> connected | ended (refused)
+//   connected --reset, by either end or by the dice--> ended
+//
+// 1. What travels to a socket (bytes, the peer's end, a reset) arrives in the order in which it was
+//    sent, each some time later. Bytes that travel or have not been read fill the window; a writer
+//    waits while there is no room.
+// 2. Bytes that have arrived are read before an end or a reset is reported. Bytes for a socket that
+//    has been closed are answered with a reset.
+// 3. Any numeric address can be bound: a world has as many hosts as a program names.
+#pragma once
+
+#include <aloft/detail/reactor/simulated_object.hpp>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+struct simulated_address {
+    bool v6 = false;
+    std::array<unsigned char, 16> bytes{};
+    std::uint16_t port = 0;
+
+    auto operator<=>(const simulated_address&) const = default;
+
+    [[nodiscard]] bool is_any() const noexcept { return bytes == std::array<unsigned char, 16>{}; }
+
+    [[nodiscard]] static simulated_address of(const sockaddr* address) noexcept {
+        simulated_address made;
+        if (address->sa_family == AF_INET6) {
+            sockaddr_in6 in{};
+            std::memcpy(&in, address, sizeof in);
+            made.v6 = true;
+            made.port = ntohs(in.sin6_port);
+            std::memcpy(made.bytes.data(), &in.sin6_addr, 16);
+        } else {
+            sockaddr_in in{};
+            std::memcpy(&in, address, sizeof in);
+            made.port = ntohs(in.sin_port);
+            std::memcpy(made.bytes.data(), &in.sin_addr, 4);
+        }
+        return made;
+    }
+
+    void write(sockaddr* address, socklen_t* length) const noexcept {
+        if (v6) {
+            sockaddr_in6 in{};
+            in.sin6_family = AF_INET6;
+            in.sin6_port = htons(port);
+            std::memcpy(&in.sin6_addr, bytes.data(), 16);
+            *length = sizeof in;
+            std::memcpy(address, &in, sizeof in);
+        } else {
+            sockaddr_in in{};
+            in.sin_family = AF_INET;
+            in.sin_port = htons(port);
+            std::memcpy(&in.sin_addr, bytes.data(), 4);
+            *length = sizeof in;
+            std::memcpy(address, &in, sizeof in);
+        }
+    }
+};
+
+class simulated_network {
+public:
+    class socket final : public simulated_object, public std::enable_shared_from_this<socket> {
+    public:
+        socket(simulated_network& network, bool v6) : network_(network) { local_.v6 = v6; }
+
+        [[nodiscard]] std::int32_t attempt(operation& op) override {
+            switch (op.kind) {
+            case operation_kind::connect:
+                return connect(static_cast<const sockaddr*>(op.address));
+            case operation_kind::accept:
+                return accept(op);
+            case operation_kind::read:
+            case operation_kind::receive:
+                return receive(op);
+            case operation_kind::write:
+            case operation_kind::send:
+                return send(op);
+            default:
+                return -EINVAL;
+            }
+        }
+
+        [[nodiscard]] std::uint32_t readiness() const override {
+            std::uint32_t ready = 0;
+            if (phase_ == phase_kind::listening) {
+                return pending_.empty() ? 0u : std::uint32_t{POLLIN};
+            }
+            if (!inbox_.empty() || peer_ended_ || shut_read_ || phase_ == phase_kind::ended) {
+                ready |= POLLIN;
+            }
+            if (phase_ == phase_kind::ended) {
+                ready |= POLLHUP | POLLOUT;
+            } else if (phase_ == phase_kind::connected && room() > 0) {
+                ready |= POLLOUT;
+            }
+            return error_ != 0 ? ready | POLLERR : ready;
+        }
+
+        /// The rest of what the program may do with it; 0 or a negated error number.
+        [[nodiscard]] int bind(const simulated_address& to) {
+            if (to.v6 != local_.v6) {
+                return -EAFNOSUPPORT;
+            }
+            if (phase_ != phase_kind::fresh || local_.port != 0) {
+                return -EINVAL;
+            }
+            simulated_address wanted = to;
+            if (wanted.port == 0) {
+                wanted.port = network_.free_port();
+            } else if (network_.listener_at(wanted) != nullptr) {
+                return -EADDRINUSE;
+            }
+            local_ = wanted;
+            return 0;
+        }
+
+        [[nodiscard]] int listen(int backlog) {
+            if (phase_ != phase_kind::fresh || local_.port == 0) {
+                return -EINVAL;
+            }
+            if (network_.listener_at(local_) != nullptr) {
+                return -EADDRINUSE;
+            }
+            backlog_ = static_cast<std::size_t>(std::max(backlog, 1));
+            phase_ = phase_kind::listening;
+            network_.listeners_[local_] = weak_from_this();
+            return 0;
+        }
+
+        [[nodiscard]] int shut_down(int how) {
+            if (phase_ == phase_kind::listening) {
+                stop_listening();
+                return 0;
+            }
+            if (phase_ != phase_kind::connected) {
+                return -ENOTCONN;
+            }
+            shut_read_ = shut_read_ || how != SHUT_WR;
+            if (how != SHUT_RD && !std::exchange(shut_write_, true)) {
+                send_end();
+            }
+            network_.around_.changed(*this);
+            return 0;
+        }
+
+        [[nodiscard]] const simulated_address& local() const noexcept { return local_; }
+        [[nodiscard]] const simulated_address* remote() const noexcept {
+            return phase_ == phase_kind::connected ? &remote_ : nullptr;
+        }
+
+        void closed() override {
+            closed_ = true;
+            if (phase_ == phase_kind::listening) {
+                stop_listening();
+            } else if (phase_ == phase_kind::connected) {
+                if (!inbox_.empty()) {
+                    send_reset(); // somebody's bytes are thrown away: tell him
+                } else if (!shut_write_) {
+                    send_end();
+                }
+            }
+        }
+
+    private:
+        enum class phase_kind : unsigned char { fresh, connecting, connected, listening, ended };
+
+        [[nodiscard]] simulated_dice& dice() const noexcept { return network_.around_.dice(); }
+
+        // ---- connections ---------------------------------------------------------------------
+
+        [[nodiscard]] std::int32_t connect(const sockaddr* address) {
+            switch (phase_) {
+            case phase_kind::fresh:
+                remote_ = simulated_address::of(address);
+                phase_ = phase_kind::connecting;
+                ask();
+                return would_block;
+            case phase_kind::connecting:
+                return would_block;
+            case phase_kind::connected:
+                return std::exchange(answered_, true) ? -EISCONN : 0;
+            default:
+                return error_ != 0 ? -std::exchange(error_, 0) : -EINVAL;
+            }
+        }
+
+        void ask() {
+            arrive_later(*this, [self = shared_from_this()] {
+                if (self->closed_ || self->phase_ != phase_kind::connecting) {
+                    return;
+                }
+                const std::shared_ptr<socket> listener = self->network_.listener_for(self->remote_);
+                if (listener == nullptr ||
+                    self->dice().draw_chance(self->dice().options().refusals())) {
+                    self->fail(ECONNREFUSED);
+                } else if (listener->pending_.size() >= listener->backlog_) {
+                    self->network_.around_.at(self->dice().now + 1'000'000'000,
+                                              [self] { self->ask(); }); // as TCP does
+                } else {
+                    self->join(*listener);
+                }
+            });
+        }
+
+        void join(socket& listener) {
+            if (local_.port == 0) {
+                local_ = remote_;
+                local_.port = network_.free_port();
+            }
+            auto other = std::make_shared<socket>(network_, remote_.v6);
+            other->local_ = remote_;
+            other->remote_ = local_;
+            other->phase_ = phase_ = phase_kind::connected;
+            other->answered_ = true;
+            other->peer_ = weak_from_this();
+            peer_ = other;
+            listener.pending_.push_back(std::move(other));
+            network_.around_.changed(listener);
+            network_.around_.changed(*this);
+        }
+
+        [[nodiscard]] std::int32_t accept(const operation& op) {
+            if (phase_ != phase_kind::listening) {
+                return -EINVAL;
+            }
+            if (pending_.empty()) {
+                return would_block;
+            }
+            const std::shared_ptr<socket> next = std::move(pending_.front());
+            pending_.pop_front();
+            if (op.address != nullptr) {
+                next->remote_.write(static_cast<sockaddr*>(op.address),
+                                    static_cast<socklen_t*>(op.second));
+            }
+            return network_.around_.give_descriptor(next);
+        }
+
+        void stop_listening() {
+            phase_ = phase_kind::ended;
+            network_.listeners_.erase(local_);
+            for (const std::shared_ptr<socket>& each : std::exchange(pending_, {})) {
+                each->send_reset();
+            }
+            network_.around_.changed(*this);
+        }
+
+        void fail(int error) {
+            error_ = error;
+            phase_ = phase_kind::ended;
+            network_.around_.changed(*this);
+        }
+
+        // ---- bytes ---------------------------------------------------------------------------
+
+        /// How many bytes may be sent now.
+        [[nodiscard]] std::size_t room() const {
+            const std::shared_ptr<socket> to = peer_.lock();
+            const std::size_t window = dice().options().window_bytes();
+            if (to == nullptr || to->closed_) {
+                return window; // they will be answered with a reset
+            }
+            const std::size_t used = to->travelling_ + to->inbox_.size();
+            return used < window ? window - used : 0;
+        }
+
+        [[nodiscard]] std::int32_t receive(operation& op) {
+            if (phase_ == phase_kind::fresh || phase_ == phase_kind::connecting) {
+                return -ENOTCONN;
+            }
+            if (phase_ == phase_kind::connected && breaks()) {
+                return -ECONNRESET;
+            }
+            if (op.length == 0) {
+                return 0;
+            }
+            if (!inbox_.empty() && !shut_read_) {
+                const std::size_t count =
+                    dice().draw_transfer(std::min<std::size_t>(op.length, inbox_.size()));
+                std::memcpy(op.address, inbox_.data(), count);
+                inbox_.erase(0, count);
+                if (const std::shared_ptr<socket> from = peer_.lock()) {
+                    network_.around_.changed(*from); // there is room again
+                }
+                return static_cast<std::int32_t>(count);
+            }
+            if (error_ != 0) {
+                return -std::exchange(error_, 0);
+            }
+            return peer_ended_ || shut_read_ || phase_ == phase_kind::ended ? 0 : would_block;
+        }
+
+        [[nodiscard]] std::int32_t send(const operation& op) {
+            if (phase_ == phase_kind::fresh || phase_ == phase_kind::connecting) {
+                return -ENOTCONN;
+            }
+            if (phase_ == phase_kind::connected && breaks()) {
+                return -ECONNRESET;
+            }
+            if (error_ != 0) {
+                return -std::exchange(error_, 0);
+            }
+            if (shut_write_ || phase_ == phase_kind::ended) {
+                return -EPIPE;
+            }
+            const std::size_t most = std::min<std::size_t>(op.length, room());
+            if (most == 0) {
+                return op.length == 0 ? 0 : would_block;
+            }
+            const std::size_t count = dice().draw_transfer(most);
+            std::string bytes(static_cast<const char*>(op.address), count);
+            if (const std::shared_ptr<socket> to = peer_.lock(); to != nullptr && !to->closed_) {
+                to->travelling_ += count;
+                arrive_later(*to, [to, sent = std::move(bytes)] {
+                    to->travelling_ -= sent.size();
+                    if (to->closed_) {
+                        to->send_reset();
+                    } else if (to->phase_ == phase_kind::connected) {
+                        to->inbox_ += sent;
+                        to->network_.around_.changed(*to);
+                    }
+                });
+            } else {
+                arrive_later(*this, [self = shared_from_this()] { self->be_reset(); });
+            }
+            return static_cast<std::int32_t>(count);
+        }
+
+        /// Whether the dice say that the connection breaks now.
+        [[nodiscard]] bool breaks() {
+            if (!dice().draw_chance(dice().options().resets())) {
+                return false;
+            }
+            send_reset();
+            phase_ = phase_kind::ended;
+            return true;
+        }
+
+        template <class Event>
+        void arrive_later(socket& to, Event event) {
+            const clock_ns delay = dice().draw_time(dice().options().network_delay());
+            to.last_arrival_ = std::max(to.last_arrival_, dice().now + delay);
+            network_.around_.at(to.last_arrival_, std::move(event));
+        }
+
+        void send_end() {
+            if (const std::shared_ptr<socket> to = peer_.lock()) {
+                arrive_later(*to, [to] {
+                    to->peer_ended_ = true;
+                    to->network_.around_.changed(*to);
+                });
+            }
+        }
+
+        void send_reset() {
+            if (const std::shared_ptr<socket> to = peer_.lock()) {
+                arrive_later(*to, [to] { to->be_reset(); });
+            }
+        }
+
+        void be_reset() {
+            if (phase_ == phase_kind::connected) {
+                fail(ECONNRESET);
+            }
+        }
+
+        simulated_network& network_;
+        phase_kind phase_ = phase_kind::fresh;
+        bool answered_ = false; // the connecting task knows
+        bool shut_read_ = false;
+        bool shut_write_ = false;
+        bool peer_ended_ = false;
+        bool closed_ = false;
+        int error_ = 0; // reported once
+        simulated_address local_;
+        simulated_address remote_;
+        std::weak_ptr<socket> peer_;
+        clock_ns last_arrival_ = 0;
+        std::size_t travelling_ = 0; // bytes on their way here
+        std::string inbox_;
+        std::size_t backlog_ = 0;
+        std::deque<std::shared_ptr<socket>> pending_; // connections that nobody has accepted
+    };
+
+    explicit simulated_network(simulated_surroundings& around) noexcept : around_(around) {}
+
+    [[nodiscard]] std::shared_ptr<socket> open(bool v6) {
+        return std::make_shared<socket>(*this, v6);
+    }
+
+private:
+    [[nodiscard]] std::uint16_t free_port() noexcept {
+        next_port_ =
+            next_port_ == 65535 ? std::uint16_t{32768} : static_cast<std::uint16_t>(next_port_ + 1);
+        return next_port_;
+    }
+
+    [[nodiscard]] std::shared_ptr<socket> listener_at(const simulated_address& local) const {
+        const auto found = listeners_.find(local);
+        return found == listeners_.end() ? nullptr : found->second.lock();
+    }
+
+    /// Who listens at that address, or at the port of all addresses.
+    [[nodiscard]] std::shared_ptr<socket> listener_for(const simulated_address& remote) const {
+        if (std::shared_ptr<socket> found = listener_at(remote)) {
+            return found;
+        }
+        simulated_address any;
+        any.v6 = remote.v6;
+        any.port = remote.port;
+        return listener_at(any);
+    }
+
+    simulated_surroundings& around_;
+    std::map<simulated_address, std::weak_ptr<socket>> listeners_;
+    std::uint16_t next_port_ = 32767;
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail
