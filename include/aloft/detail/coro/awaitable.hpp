@@ -87,7 +87,7 @@ template <class A>
 /// look first would make g++ 12 copy awaiters that cannot be copied, and would refuse types whose
 /// operator co_await stands outside of their namespace.
 template <class... A>
-[[nodiscard]] task<void> refuse_to_await() {
+ALOFT_CORO_WRAPPER [[nodiscard]] task<void> refuse_to_await() {
     static_assert(sizeof...(A) == 0,
                   "this cannot be awaited: it is no task and nothing else that has an operator "
                   "co_await, or it has a name and wants to be handed over with std::move");
