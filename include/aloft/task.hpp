@@ -54,8 +54,7 @@ struct promise : promise_result<T> {
     }
 
     template <class U = T>
-        requires std::is_constructible_v<
-            std::conditional_t<std::is_reference_v<T>, T, std::remove_const_t<T>>, U>
+        requires can_return<T, U>
     void return_value(U&& value) {
         this->result.set_value(std::forward<U>(value));
     }
