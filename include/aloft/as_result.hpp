@@ -83,4 +83,10 @@ template <detail::awaitable Awaitable>
     return detail::as_result_awaitable<Awaitable>(std::forward<Awaitable>(awaitable));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto as_result(A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

@@ -197,6 +197,15 @@ struct spawn_access {
     }
 };
 
+/// Ends an overload that takes what the others refuse, with a sentence.
+template <class... Work>
+[[nodiscard]] join_handle<void> refuse_to_spawn() {
+    static_assert(sizeof...(Work) == 0,
+                  "spawn takes a task, anything else that can be awaited, or a function without "
+                  "parameters, and before it a runtime or nothing");
+    return {};
+}
+
 } // namespace detail
 
 /// Purpose: starts `work` now, on the runtime that this thread works for or else on the default
@@ -225,6 +234,18 @@ auto spawn(Runtime& rt, Work&& work) {
     return detail::guard_temporary<detail::is_endangered_temporary<Work>>(
         detail::spawn_access::start(rt.root_environment(),
                                     detail::work_as_task(std::forward<Work>(work))));
+}
+
+template <class Work>
+    requires(!detail::spawnable<Work>)
+auto spawn(Work&&) {
+    return detail::refuse_to_spawn<Work>();
+}
+template <class Runtime, class Work>
+    requires(!detail::spawnable<Work> ||
+             !std::derived_from<std::remove_cvref_t<Runtime>, detail::environment_owner>)
+auto spawn(Runtime&&, Work&&) {
+    return detail::refuse_to_spawn<Runtime, Work>();
 }
 
 } // namespace aloft::inline ALOFT_ABI

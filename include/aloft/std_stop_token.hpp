@@ -39,4 +39,10 @@ template <detail::awaitable Awaitable>
                                  detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto with_stop(std::stop_token, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

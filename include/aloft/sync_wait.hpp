@@ -91,4 +91,15 @@ decltype(auto) sync_wait(Runtime& rt, Awaitable&& awaitable) {
                                 detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+void sync_wait(A&&) {
+    (void)detail::refuse_to_await<A>();
+}
+template <std::derived_from<detail::environment_owner> Runtime, class A>
+    requires(!detail::awaitable<A>)
+void sync_wait(Runtime&, A&&) {
+    (void)detail::refuse_to_await<A>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

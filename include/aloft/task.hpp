@@ -31,6 +31,14 @@ template <class T>
 struct promise_result : promise_base {
     outcome<T> result;
 
+    template <class Value>
+    std::suspend_never yield_value(Value&&) noexcept {
+        static_assert(sizeof(task<Value>) == 0,
+                      "a task gives one value, with co_return; what yields is a generator or an "
+                      "async_generator");
+        return {};
+    }
+
     /// The compiler calls this inside the coroutine, so that the default argument is its name.
     void unhandled_exception(const char* function = __builtin_FUNCTION()) noexcept {
         result.set_error(std::current_exception(), function);
@@ -46,8 +54,7 @@ struct promise : promise_result<T> {
     }
 
     template <class U = T>
-        requires std::is_constructible_v<
-            std::conditional_t<std::is_reference_v<T>, T, std::remove_const_t<T>>, U>
+        requires can_return<T, U>
     void return_value(U&& value) {
         this->result.set_value(std::forward<U>(value));
     }
@@ -83,6 +90,11 @@ struct task_access;
 /// Cost: one frame, recycled per thread; an await is two jumps and no atomic operation.
 template <class T = void>
 class[[ALOFT_CORO_RETURN_TYPE nodiscard]] task {
+    static_assert(std::is_reference_v<T> || std::is_same_v<T, void> ||
+                      (std::is_object_v<T> && !std::is_array_v<T>),
+                  "a task gives an object, a reference or nothing: no array, no function, and no "
+                  "const void");
+
 public:
     using value_type = T;
     using promise_type = detail::promise<T>;

@@ -65,4 +65,15 @@ template <std::derived_from<detail::environment_owner> Runtime, detail::awaitabl
                                     detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto to_future(A&&) {
+    return detail::refuse_to_await<A>();
+}
+template <std::derived_from<detail::environment_owner> Runtime, class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto to_future(Runtime&, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

@@ -209,4 +209,10 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
     }
 }
 
+template <class... A>
+    requires(detail::cannot_be_awaited<A...>)
+[[nodiscard]] auto when_all(A&&...) {
+    return detail::refuse_to_await<A...>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

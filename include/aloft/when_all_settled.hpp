@@ -125,4 +125,10 @@ template <detail::range Range>
     return when_all(std::move(children));
 }
 
+template <class... A>
+    requires(detail::cannot_be_awaited<A...>)
+[[nodiscard]] auto when_all_settled(A&&...) {
+    return detail::refuse_to_await<A...>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

@@ -253,4 +253,10 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
     return detail::when_any_range_awaiter<Mode, value>(std::move(children));
 }
 
+template <class... A>
+    requires(detail::cannot_be_awaited<A...>)
+[[nodiscard]] auto when_any(A&&...) {
+    return detail::refuse_to_await<A...>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

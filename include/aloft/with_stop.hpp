@@ -125,6 +125,12 @@ template <detail::awaitable Awaitable>
         detail::stop_access::state_of(token), detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto with_stop(const stop_token&, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 /// About the task that calls.
 namespace this_task {
 

@@ -173,4 +173,10 @@ template <class Rep, class Period, detail::awaitable Awaitable>
         detail::to_nanoseconds(limit), detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class Rep, class Period, class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto with_timeout(std::chrono::duration<Rep, Period>, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 } // namespace aloft::inline ALOFT_ABI

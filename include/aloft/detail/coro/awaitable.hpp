@@ -82,4 +82,16 @@ template <class A>
     }
 }
 
+/// Ends an overload that takes what the others refuse: one sentence instead of a list of candidates.
+/// A task whose body awaits it itself gets the compiler's own sentence: an await_transform that could
+/// look first would make g++ 12 copy awaiters that cannot be copied, and would refuse types whose
+/// operator co_await stands outside of their namespace.
+template <class... A>
+ALOFT_CORO_WRAPPER [[nodiscard]] task<void> refuse_to_await() {
+    static_assert(sizeof...(A) == 0,
+                  "this cannot be awaited: it is no task and nothing else that has an operator "
+                  "co_await, or it has a name and wants to be handed over with std::move");
+    return {};
+}
+
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -73,6 +73,14 @@ private:
     failure_record* record_ = nullptr;
 };
 
+/// Whether a task of T can return a U.
+template <class T, class U>
+inline constexpr bool can_return =
+    std::is_constructible_v<std::conditional_t<std::is_reference_v<T>, T, std::remove_const_t<T>>,
+                            U> ||
+    (std::is_same_v<std::remove_const_t<T>, std::remove_cvref_t<U>> &&
+     std::is_copy_constructible_v<T>);
+
 template <class T>
 class outcome {
     using stored =
@@ -91,8 +99,11 @@ public:
         if constexpr (std::is_reference_v<T>) {
             T bound = static_cast<T>(std::forward<U>(value));
             ::new (static_cast<void*>(&value_)) stored(__builtin_addressof(bound));
-        } else {
+        } else if constexpr (std::is_constructible_v<stored, U>) {
             ::new (static_cast<void*>(__builtin_addressof(value_))) stored(std::forward<U>(value));
+        } else { // its move constructor is deleted
+            ::new (static_cast<void*>(__builtin_addressof(value_)))
+                stored(static_cast<const stored&>(value));
         }
         state_ = state::value;
     }
@@ -120,8 +131,10 @@ public:
     [[nodiscard]] T take_value() {
         if constexpr (std::is_reference_v<T>) {
             return static_cast<T>(*value_);
-        } else {
+        } else if constexpr (std::is_move_constructible_v<stored>) {
             return std::move(value_);
+        } else { // its move constructor is deleted
+            return static_cast<const stored&>(value_);
         }
     }
 

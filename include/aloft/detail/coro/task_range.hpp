@@ -51,4 +51,11 @@ template <range Range>
     return tasks;
 }
 
+/// Neither a list of awaitables nor a range of them.
+template <class... A>
+inline constexpr bool cannot_be_awaited = !(awaitable<A> && ...);
+template <range Range>
+    requires awaitable<range_value_t<Range>>
+inline constexpr bool cannot_be_awaited<Range> = false;
+
 } // namespace aloft::inline ALOFT_ABI::detail
