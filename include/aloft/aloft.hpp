@@ -42,6 +42,7 @@
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/task_group.hpp>
+#include <aloft/task_local.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/version.hpp>

@@ -74,8 +74,7 @@ private:
 
     void open(std::coroutine_handle<> parent, const detail::environment* outer) noexcept {
         stop_.set_parent(detail::stop_above(outer));
-        environment_.exec = detail::executor_of(outer);
-        environment_.stop = &stop_;
+        environment_.inherit(outer, &stop_);
         parent_ = parent;
     }
 

@@ -42,10 +42,10 @@ public:
     ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         const environment* const outer = environment_of(parent);
-        environment_.exec = executor_of(outer);
+        environment_.inherit(outer, stop_of(outer));
         stop_state* const above = stop_above(outer);
         if (token_ == nullptr) {
-            environment_.stop = stop_of(outer);
+            // nothing more stops it
         } else if (above == nullptr) {
             environment_.stop = token_;
         } else {

@@ -61,8 +61,7 @@ public:
     await_suspend(std::coroutine_handle<Parent> parent) {
         const environment* const outer = environment_of(parent);
         own_.set_parent(stop_above(outer));
-        environment_.exec = executor_of(outer);
-        environment_.stop = &own_;
+        environment_.inherit(outer, &own_);
         parent_ = parent;
         promise<T>& p = task_access::promise_of(child_);
         start_timer(outer, start_place(outer));

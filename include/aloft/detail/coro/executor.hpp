@@ -6,7 +6,7 @@
 // 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
 //    written before the first of them starts and never afterwards. Most tasks have their runtime's
 //    root environment; what gives its children another one (with_stop, when_all and so on) holds it
-//    in its awaiter.
+//    in its awaiter. What may outlive the awaiting task (spawn) inherits no bindings of it.
 // 3. Nothing here but sink() fails or allocates: the node is the storage.
 #pragma once
 
@@ -82,10 +82,27 @@ protected:
     ~executor() = default;
 };
 
+/// A value of a task_local, for what is awaited inside. It lives in the awaiter that binds it.
+struct local_binding {
+    const void* variable = nullptr;
+    const void* value = nullptr;
+    const local_binding* outer = nullptr;
+};
+
 /// What every awaited child inherits.
 struct environment {
-    executor* exec = nullptr;   // nullptr: no runtime
-    stop_state* stop = nullptr; // nullptr: only the runtime's end stops it
+    executor* exec = nullptr;              // nullptr: no runtime
+    stop_state* stop = nullptr;            // nullptr: only the runtime's end stops it
+    const local_binding* locals = nullptr; // the innermost; nullptr: every variable has its default
+
+    /// For children that are joined before `outer` goes, and that `own_stop` stops.
+    ALOFT_ALWAYS_INLINE void inherit(const environment* outer, stop_state* own_stop) noexcept {
+        if (outer != nullptr) [[likely]] {
+            exec = outer->exec;
+            locals = outer->locals;
+        }
+        stop = own_stop;
+    }
 };
 
 constinit inline thread_local const environment* thread_environment = nullptr;

@@ -47,8 +47,7 @@ public:
     void arm(std::size_t children, std::coroutine_handle<> parent,
              const environment* outer) noexcept {
         stop_.set_parent(stop_above(outer));
-        environment_.exec = executor_of(outer);
-        environment_.stop = &stop_;
+        environment_.inherit(outer, &stop_);
         children_ = children;
         remaining_.store(children, std::memory_order_relaxed);
         parent_ = parent;
