@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A file descriptor with one owner.
+// A file descriptor with one owner. Backends are told when it is closed.
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/config.hpp>
+#include <aloft/detail/reactor/descriptor_epoch.hpp>
 
 #include <unistd.h>
 
@@ -31,6 +31,7 @@ public:
     void reset(int fd = -1) noexcept {
         const int old = std::exchange(fd_, fd);
         if (old >= 0) {
+            end_descriptor_epoch(old);
             (void)::close(old);
         }
     }
