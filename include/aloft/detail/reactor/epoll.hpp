@@ -289,6 +289,9 @@ private:
     }
 
     void park(work_list& finished, clock_ns deadline) noexcept {
+        if (!std::exchange(owned_, true)) {
+            wake_on_time();
+        }
         const std::scoped_lock lock(reap_lock_);
         for (;;) {
             take_done(finished);
@@ -436,6 +439,7 @@ private:
     std::shared_ptr<epoll_set> set_;
     const bool spare_;
     bool woken_ = false;
+    bool owned_ = false; // the owner's
     spin_lock reap_lock_;
     atomic<clock_ns> looked_at_{0};
 };
