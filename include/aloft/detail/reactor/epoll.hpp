@@ -118,6 +118,7 @@ public:
     }
     epoll_reactor(const epoll_reactor&) = delete;
     epoll_reactor& operator=(const epoll_reactor&) = delete;
+    ~epoll_reactor() override { wait_for_helpers(); }
     void submit(operation& op) noexcept override {
         if (set_->refusing.load(std::memory_order_relaxed)) [[unlikely]] {
             answer_at_once(op, -ECANCELED);

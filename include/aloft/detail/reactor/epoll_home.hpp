@@ -25,13 +25,6 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class epoll_home : public reactor {
 public:
-    ~epoll_home() override {
-        // order(epoll_home.guests): acquire; the helpers' accesses come before the end
-        while (guests_.load(std::memory_order_acquire) != 0) {
-            std::this_thread::yield();
-        }
-    }
-
     [[nodiscard]] bool has_answers() const noexcept override {
         return has_done_.load(std::memory_order_relaxed);
     }
@@ -46,6 +39,14 @@ public:
     static constexpr std::uint8_t answered = 0;
     static constexpr std::uint8_t waiting = 1;
     static constexpr std::uint8_t with_helper = 2;
+
+    /// Before anything of it ends.
+    void wait_for_helpers() const noexcept {
+        // order(epoll_home.guests): acquire; the helpers' accesses come before the end
+        while (guests_.load(std::memory_order_acquire) != 0) {
+            std::this_thread::yield();
+        }
+    }
 
     // for the reactors of the same set
 
@@ -235,7 +236,7 @@ public:
         op.result = result;
         epoll_home& home = home_of(op);
         if (home.put_done(op)) { // PUBLISHED
-            home.wake();
+            home.epoll_.wake();
         }
     }
 
@@ -243,7 +244,7 @@ public:
     static void deliver(operation& op) noexcept {
         epoll_home& home = home_of(op);
         if (home.put_done(op)) { // PUBLISHED
-            home.wake();
+            home.epoll_.wake();
         }
         // order(epoll_home.guests): release; the last touch of the reactor
         home.guests_.fetch_sub(1, std::memory_order_release);
