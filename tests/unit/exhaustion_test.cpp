@@ -56,6 +56,10 @@ namespace {
     }
 }
 
+[[nodiscard]] aloft::runtime_options with_rings(std::size_t threads) {
+    return workers(threads).backend(aloft::backend::io_uring);
+}
+
 /// This process's calls of io_uring_setup fail from now on.
 [[nodiscard]] bool deny_io_uring(int error) {
     std::array<sock_filter, 4> code{{
@@ -244,7 +248,7 @@ TEST_CASE("little locked memory makes smaller rings, which the backend's descrip
         if (!become_nobody() || !limit(RLIMIT_MEMLOCK, 256 * 1024)) {
             return "skip";
         }
-        return attempt_to_make(workers(2).ring_entries(32768));
+        return attempt_to_make(with_rings(2).ring_entries(32768));
     });
     INFO(answer.said);
     if (!answer.exited() || answer.says("skip") ||
@@ -262,7 +266,7 @@ TEST_CASE("too little locked memory for any ring is an error that says what to d
             return "skip";
         }
         const std::size_t before = open_descriptors().size();
-        const std::string said = attempt_to_make(workers(2));
+        const std::string said = attempt_to_make(with_rings(2));
         return open_descriptors().size() == before ? said : "leaked: " + said;
     });
     INFO(answer.said);
@@ -283,7 +287,7 @@ TEST_CASE("where io_uring is denied the runtime says so and with which error") {
             return "skip";
         }
         const std::size_t before = open_descriptors().size();
-        const std::string said = attempt_to_make(workers(2).backend(aloft::backend::io_uring));
+        const std::string said = attempt_to_make(with_rings(2));
         return open_descriptors().size() == before ? said : "leaked: " + said;
     });
     INFO(answer.said);
@@ -297,7 +301,7 @@ TEST_CASE("where io_uring is denied the runtime says so and with which error") {
 
 TEST_CASE("an error that is no denial is reported as what it is") {
     const child_answer answer = run_in_child([]() -> std::string {
-        return deny_io_uring(ENFILE) ? attempt_to_make(workers(2)) : "skip";
+        return deny_io_uring(ENFILE) ? attempt_to_make(with_rings(2)) : "skip";
     });
     INFO(answer.said);
     if (!answer.exited() || answer.says("skip")) {

@@ -28,6 +28,7 @@ class work_list {
 public:
     [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] work_node* front() const noexcept { return head_; } // nullptr: empty
 
     void push(work_node& node) noexcept {
         node.next = nullptr;

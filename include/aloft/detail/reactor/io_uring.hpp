@@ -45,6 +45,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -220,7 +221,8 @@ private:
     static constexpr std::uint64_t tag_internal = 7; // with a null address
     static constexpr std::uint64_t tag_wake = 6;
 
-    static_assert(sizeof(time_limit) == sizeof(__kernel_timespec));
+    static_assert(offsetof(time_limit, seconds) == offsetof(__kernel_timespec, tv_sec));
+    static_assert(offsetof(time_limit, nanoseconds) == offsetof(__kernel_timespec, tv_nsec));
 
     /// Any thread. What the kernel does not know is about to complete, or its owner is just handing
     /// it over, or it waits in the backlog: it stays listed.
@@ -275,7 +277,7 @@ private:
             io_uring_sqe_set_flags(&sqe, IOSQE_IO_LINK);
             io_uring_sqe& limit = ring_.next_entry();
             __kernel_timespec* const time = reinterpret_cast<__kernel_timespec*>(
-                const_cast<time_limit*>(op.limit)); // same layout; only read
+                const_cast<time_limit*>(op.limit)); // begins like it; only read
             io_uring_prep_link_timeout(&limit, time, 0);
             io_uring_sqe_set_data64(&limit, address_of(op) | tag_timeout);
         }

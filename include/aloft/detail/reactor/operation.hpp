@@ -27,6 +27,8 @@
 //    sees the other, so the operation is cancelled by its home, or never reaches the kernel. Hence
 //    cancel() may come while submit() still runs: what the kernel does not know yet stays listed.
 // 8. Success beats a late cancellation: the result is the operation's own.
+// 9. This is how it is with a ring. Where there is none, the phases are in_flight, finished and
+//    released only, and `answers` says where the operation is (epoll.hpp).
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -65,10 +67,17 @@ enum class operation_phase : std::uint8_t {
     released
 };
 
-/// A relative time limit; layout of the kernel's timespec.
+struct operation;
+
+/// A relative time limit; begins like the kernel's timespec. One operation at a time has it.
 struct time_limit {
     std::int64_t seconds = 0;
     long long nanoseconds = 0;
+    // the backend's, where the kernel does not watch the time (limit_list.hpp)
+    mutable operation* owner = nullptr;
+    mutable const time_limit* next = nullptr;
+    mutable const time_limit* previous = nullptr;
+    mutable std::int64_t deadline = 0;
 };
 
 struct operation : work_node {
@@ -85,7 +94,7 @@ struct operation : work_node {
     reactor* home = nullptr;
     operation* next_cancel = nullptr;
     operation_kind kind = operation_kind::read;
-    std::uint8_t answers = 0; // bits of answer_bit that are still owed
+    std::uint8_t answers = 0; // bits of answer_bit that are still owed; see 9
     bool timed_out = false;   // the linked timeout ended it
     bool stoppable = false;
     atomic<bool> stop_wanted{false};

@@ -199,7 +199,7 @@ private:
             return;
         }
         const std::int32_t result = carry_out(*it);
-        if (result != would_block) {
+        if (result != not_yet) {
             finish(number, result);
         } else {
             it->object->waiting.push_back(number);
@@ -220,7 +220,7 @@ private:
         if (op.kind == operation_kind::poll) {
             const std::uint32_t ready =
                 it.object->readiness() & (op.flags | std::uint32_t{POLLERR | POLLHUP});
-            return ready == 0 ? would_block : static_cast<std::int32_t>(ready);
+            return ready == 0 ? not_yet : static_cast<std::int32_t>(ready);
         }
         return it.object->attempt(op);
     }

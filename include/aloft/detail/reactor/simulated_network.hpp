@@ -197,9 +197,9 @@ public:
                 remote_ = simulated_address::of(address);
                 phase_ = phase_kind::connecting;
                 ask();
-                return would_block;
+                return not_yet;
             case phase_kind::connecting:
-                return would_block;
+                return not_yet;
             case phase_kind::connected:
                 return std::exchange(answered_, true) ? -EISCONN : 0;
             default:
@@ -247,7 +247,7 @@ public:
                 return -EINVAL;
             }
             if (pending_.empty()) {
-                return would_block;
+                return not_yet;
             }
             const std::shared_ptr<socket> next = std::move(pending_.front());
             pending_.pop_front();
@@ -309,7 +309,7 @@ public:
             if (error_ != 0) {
                 return -std::exchange(error_, 0);
             }
-            return peer_ended_ || shut_read_ || phase_ == phase_kind::ended ? 0 : would_block;
+            return peer_ended_ || shut_read_ || phase_ == phase_kind::ended ? 0 : not_yet;
         }
 
         [[nodiscard]] std::int32_t send(const operation& op) {
@@ -327,7 +327,7 @@ public:
             }
             const std::size_t most = std::min<std::size_t>(op.length, room());
             if (most == 0) {
-                return op.length == 0 ? 0 : would_block;
+                return op.length == 0 ? 0 : not_yet;
             }
             const std::size_t count = dice().draw_transfer(most);
             std::string bytes(static_cast<const char*>(op.address), count);

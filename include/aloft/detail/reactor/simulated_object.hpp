@@ -15,7 +15,7 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// An attempt that has to be made again when the object has changed.
-inline constexpr std::int32_t would_block = INT32_MIN;
+inline constexpr std::int32_t not_yet = INT32_MIN;
 
 class simulated_object {
 public:
@@ -24,7 +24,7 @@ public:
     simulated_object& operator=(const simulated_object&) = delete;
     virtual ~simulated_object() = default;
 
-    /// Carries an operation out: what it ends with, or would_block, and then nothing has happened.
+    /// Carries an operation out: what it ends with, or not_yet, and then nothing has happened.
     [[nodiscard]] virtual std::int32_t attempt(operation& op) = 0;
 
     /// As the system's poll would say it.

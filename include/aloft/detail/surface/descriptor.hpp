@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A file descriptor with one owner.
+// A file descriptor with one owner. Backends are told when it is closed.
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/simulated_calls.hpp>
 
 #include <utility>
@@ -29,6 +30,7 @@ public:
     void reset(int fd = -1) noexcept {
         const int old = std::exchange(fd_, fd);
         if (old >= 0) {
+            end_descriptor_epoch(old);
             call_close(old);
         }
     }

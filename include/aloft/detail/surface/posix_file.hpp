@@ -3,6 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/file_mode.hpp>
@@ -172,6 +173,7 @@ public:
     int prepare(operation& op) noexcept {
         op.kind = operation_kind::close;
         op.fd = fd_.get();
+        end_descriptor_epoch(op.fd); // for the backends of other runtimes
         return 0;
     }
     void finish(std::int32_t) noexcept { (void)fd_.release(); }
