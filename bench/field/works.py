@@ -5,6 +5,7 @@ import dataclasses
 
 OURS = "aloft"  # and names that begin so
 CLANG = "aloft clang"
+EPOLL = "aloft epoll"  # the same program, told by its environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,8 @@ def both(arguments):
 
 def programs(work, *peers):
     """"asio clang" is the program field_<work>_asio_clang."""
-    return {peer: [f"field_{work}_{peer.replace(' ', '_')}"] for peer in peers}
+    return {peer: ["/usr/bin/env", "ALOFT_BACKEND=epoll", f"field_{work}_aloft"] if peer == EPOLL
+            else [f"field_{work}_{peer.replace(' ', '_')}"] for peer in peers}
 
 
 def echo(connections, size, in_a_hurry):
@@ -43,7 +45,7 @@ def echo(connections, size, in_a_hurry):
         f"echo_{connections}_{size}",
         f"TCP echo: {connections} connection{'s' if connections > 1 else ''}, {size} bytes, "
         "one server thread",
-        programs("echo", "aloft", CLANG, "uring", "asio", "asio uring", "uv", "go", "tokio"),
+        programs("echo", "aloft", CLANG, EPOLL, "uring", "asio", "asio uring", "uv", "go", "tokio"),
         [("cpu_us", "us of the server's processor time per echo"),
          ("user_us", "us of that in user mode"),
          ("requests_per_s", "echoes per second"),
@@ -71,7 +73,7 @@ def hog(hogs, in_a_hurry):
         "hog" if hogs == 1 else "hogs",
         f"{'One task computes' if hogs == 1 else 'As many tasks as threads compute'} for a second: "
         "how late are sleeping tasks, 2 threads",
-        programs("hog", "aloft", CLANG, "asio", "go", "tokio"),
+        programs("hog", "aloft", CLANG, EPOLL, "asio", "go", "tokio"),
         [("sleep_p50_ms", "ms, p50"), ("sleep_p99_ms", "ms, p99"), ("sleep_worst_ms", "ms, worst")],
         after=both([str(hogs), "2"]), in_a_hurry=in_a_hurry, group="hog")
 
@@ -81,7 +83,7 @@ def hog_echo(hogs):
         "hog_echo" if hogs == 1 else "hogs_echo",
         f"{'One request keeps' if hogs == 1 else 'Two requests keep'} the server computing for a "
         "second: how late are 10,000 echoes per second meanwhile, 2 threads",
-        programs("echo", "aloft", CLANG, "asio", "threads", "go", "tokio"),
+        programs("echo", "aloft", CLANG, EPOLL, "asio", "threads", "go", "tokio"),
         [("echo_p50_ms", "ms, p50"), ("echo_p90_ms", "ms, p90"), ("echo_p99_ms", "ms, p99"),
          ("echo_worst_ms", "ms, worst"), ("late_p99_ms", "ms, the load's own lateness, p99")],
         before=both(["field_load", "hog", "100", "10000", str(hogs)]), after=both(["2"]),

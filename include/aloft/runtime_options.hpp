@@ -49,7 +49,7 @@ public:
     }
 
     /// Entries of each worker's submission queue, 1 to 32768, rounded up to a power of two. Default
-    /// 256. It bounds batches, not the number of operations in flight.
+    /// 256. It bounds batches, not the number of operations in flight. Without rings it has no effect.
     runtime_options& ring_entries(unsigned count) noexcept {
         ring_entries_ = count;
         return *this;
