@@ -28,6 +28,7 @@
 #include <aloft/resolve.hpp>
 #include <aloft/result.hpp>
 #include <aloft/retry.hpp>
+#include <aloft/run_on.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/select.hpp>
 #include <aloft/semaphore.hpp>
@@ -36,6 +37,7 @@
 #include <aloft/signal_set.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
+#include <aloft/strand.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/task_group.hpp>

@@ -3,6 +3,7 @@
 // Layer: L1 coro
 //
 // 1. An executor outlives every task that was started on it (the runtime's destructor joins them).
+//    Some are a runtime's, `pool` being themselves; others order the work that they hand on to one.
 // 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
 //    written before the first of them starts and never afterwards. Most tasks have their runtime's
 //    root environment; what gives its children another one (with_stop, when_all and so on) holds it
@@ -37,6 +38,9 @@ public:
     executor() = default;
     executor(const executor&) = delete;
     executor& operator=(const executor&) = delete;
+
+    /// The executor whose workers run what this one is given: itself, or that below a strand.
+    executor* pool = this;
 
     /// The runtime, and what its destructor stops. Written before the first task starts.
     environment_owner* owner = nullptr;
