@@ -25,6 +25,8 @@
 #include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
 #include <aloft/poll.hpp>
+#include <aloft/priority.hpp>
+#include <aloft/priority_class.hpp>
 #include <aloft/resolve.hpp>
 #include <aloft/result.hpp>
 #include <aloft/retry.hpp>

@@ -14,12 +14,12 @@
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
+#include <aloft/detail/coro/away_environment.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/detail/coro/relocation.hpp>
-#include <aloft/detail/coro/visit.hpp>
 #include <aloft/task.hpp>
 
 #include <concepts>
@@ -33,7 +33,7 @@ namespace detail {
 template <class T, transfer_mode Mode>
 class [[nodiscard]] run_on_awaiter : work_node {
 public:
-    run_on_awaiter(executor& to, task<T>&& child) noexcept : to_(&to), child_(std::move(child)) {}
+    run_on_awaiter(executor* to, task<T>&& child) noexcept : to_(to), child_(std::move(child)) {}
     run_on_awaiter(const run_on_awaiter&) = delete;
     run_on_awaiter& operator=(const run_on_awaiter&) = delete;
     ~run_on_awaiter() {
@@ -50,7 +50,7 @@ public:
         const environment* const outer = environment_of(parent);
         promise<T>& p = task_access::promise_of(child_);
         home_ = executor_of(outer);
-        if (home_ == to_) {
+        if (home_ == to_) { // also where there is no runtime
             adopt(p, parent.address(), nullptr, outer);
             return transfer_from<Mode>(parent, p.coroutine);
         }
@@ -71,6 +71,10 @@ public:
         return task_access::promise_of(child_).result.take();
     }
 
+protected:
+    /// Before it is awaited. nullptr: nowhere else.
+    void send_to(executor* to) noexcept { to_ = to; }
+
 private:
     ALOFT_NOINLINE static std::coroutine_handle<> child_ended(promise_base& child) noexcept {
         auto& self = *static_cast<run_on_awaiter*>(child.owner.load(std::memory_order_relaxed));
@@ -87,7 +91,7 @@ private:
 
     executor* to_;
     executor* home_ = nullptr;
-    visit_environment environment_;
+    away_environment environment_;
     bool running_ = false;
     task<T> child_;
 };
@@ -98,7 +102,7 @@ public:
     run_on_awaitable(executor& to, task<T>&& child) noexcept : to_(&to), child_(std::move(child)) {}
 
     [[nodiscard]] auto operator co_await() && noexcept {
-        return run_on_awaiter<T, transfer_here>(*to_, std::move(child_));
+        return run_on_awaiter<T, transfer_here>(to_, std::move(child_));
     }
 
 private:

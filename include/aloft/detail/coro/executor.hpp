@@ -18,6 +18,10 @@
 #include <concepts>
 #include <coroutine>
 
+namespace aloft::inline ALOFT_ABI {
+enum class priority : unsigned char; // priority.hpp
+}
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// A call for the blocking pool. `run` is called once; a kind other than `run` says that the call
@@ -32,6 +36,7 @@ struct blocking_call {
 };
 
 class environment_owner;
+struct environment;
 
 class executor {
 public:
@@ -45,6 +50,12 @@ public:
     /// The runtime, and what its destructor stops. Written before the first task starts.
     environment_owner* owner = nullptr;
     stop_state* root_stop = nullptr;
+
+    /// What tasks inherit that are started on it and have no parent.
+    const environment* root = nullptr;
+
+    /// Where work of this class goes. What orders its work itself knows no classes.
+    [[nodiscard]] virtual executor& in_class(priority) noexcept { return *this; }
 
     /// Makes a coroutine runnable behind what is runnable already. Any thread.
     virtual void post(work_node& node) noexcept = 0;

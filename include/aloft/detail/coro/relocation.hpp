@@ -19,18 +19,18 @@
 
 #include <aloft/detail/base/frame_allocator.hpp>
 #include <aloft/detail/base/work_node.hpp>
+#include <aloft/detail/coro/away_environment.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
-#include <aloft/detail/coro/visit.hpp>
 
 #include <coroutine>
 #include <new>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class relocation : callback_frame, work_node, visit_environment {
+class relocation : callback_frame, work_node, away_environment {
 public:
     /// Moves the task whose promise this is, which `node` resumes there. False: it is there already.
     /// Throws std::bad_alloc; then nothing has happened.

@@ -48,19 +48,19 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class strand_core final : public executor, callback_frame, work_node {
 public:
-    /// `root` is what tasks of the strand inherit that have no parent; `below` is the runtime's executor.
-    strand_core(executor& below, environment& root) noexcept
+    /// `inherited` by tasks of the strand that have no parent; `below` is the runtime's executor.
+    strand_core(executor& below, environment& inherited) noexcept
         : callback_frame(
-              [](callback_frame* frame) noexcept { static_cast<strand_core*>(frame)->drain(); }),
-          root_(&root) {
+              [](callback_frame* frame) noexcept { static_cast<strand_core*>(frame)->drain(); }) {
+        root = &inherited;
         pool = below.pool;
         owner = below.owner;
         root_stop = below.root_stop;
         coroutine = handle();
-        root.exec = this;
+        inherited.exec = this;
     }
     ~strand_core() {
-        require(current_environment() != root_, "a strand was destroyed by a task that runs on it");
+        require(current_environment() != root, "a strand was destroyed by a task that runs on it");
         turn_.wait_until_free();
         // order(strand.tasks): acquire; what the last task did comes before the destruction
         require(tasks_.load(std::memory_order_acquire) == 0 &&
@@ -116,7 +116,7 @@ private:
     ALOFT_NOINLINE void drain() noexcept {
         turn_.lock(); // another drain is at its end at most, behind having made the strand idle
         const environment* const outer = current_environment();
-        set_current_environment(root_);                 // for what is spawned
+        set_current_environment(root);                  // for what is spawned
         local_worker* const here = thread_local_worker; // turns do not change the thread
         for (std::uint32_t turns = 0; ready_ != nullptr || refill(); ++turns) {
             if (turns > 0 && !may_go_on(turns, here)) {
@@ -163,7 +163,6 @@ private:
         return true;
     }
 
-    environment* const root_;
     alignas(cacheline_bytes) atomic<work_node*> inbox_{nullptr};
     atomic<std::size_t> tasks_{0}; // that started on the strand and have not ended
     alignas(cacheline_bytes) spin_lock turn_;

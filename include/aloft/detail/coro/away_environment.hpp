@@ -6,7 +6,7 @@
 // by what stops the awaiting task, that one's runtime's end included, and by the other runtime's end.
 //
 // 1. enter() comes before anything runs in this environment, or, to go somewhere else, while nothing
-//    but the caller does. leave() comes before the visit goes: then no request is inside.
+//    but the caller does. leave() comes before it goes: then no request is inside.
 #pragma once
 
 #include <aloft/detail/coro/executor.hpp>
@@ -15,9 +15,9 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-class visit_environment : public environment, stop_listener {
+class away_environment : public environment, stop_listener {
 public:
-    visit_environment() noexcept = default;
+    away_environment() noexcept = default;
 
     /// Before the first enter().
     void begin(const environment* outer) noexcept {
@@ -33,7 +33,7 @@ public:
             return;
         }
         stop = &own_;
-        if (to.root_stop != nullptr && !listen(*to.root_stop, &visit_environment::stop_own)) {
+        if (to.root_stop != nullptr && !listen(*to.root_stop, &away_environment::stop_own)) {
             (void)own_.request_stop();
         }
     }
@@ -42,7 +42,7 @@ public:
 
 private:
     static void stop_own(stop_node& node) noexcept {
-        (void)static_cast<visit_environment&>(node).own_.request_stop();
+        (void)static_cast<away_environment&>(node).own_.request_stop();
     }
 
     stop_state own_;
