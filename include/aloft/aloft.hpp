@@ -24,6 +24,7 @@
 #include <aloft/once.hpp>
 #include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
+#include <aloft/periodic_timer.hpp>
 #include <aloft/poll.hpp>
 #include <aloft/priority.hpp>
 #include <aloft/priority_class.hpp>

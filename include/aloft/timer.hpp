@@ -113,7 +113,7 @@ private:
 };
 
 /// Until it is awaited, `deadline` is the time to sleep; movable only so long.
-class [[nodiscard]] sleep_awaiter : timer {
+class [[nodiscard]] sleep_awaiter : protected timer {
 public:
     explicit sleep_awaiter(clock_ns nanoseconds) noexcept { deadline = nanoseconds; }
     sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
