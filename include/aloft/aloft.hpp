@@ -25,10 +25,14 @@
 #include <aloft/once.hpp>
 #include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
+#include <aloft/periodic_timer.hpp>
 #include <aloft/poll.hpp>
+#include <aloft/priority.hpp>
+#include <aloft/priority_class.hpp>
 #include <aloft/resolve.hpp>
 #include <aloft/result.hpp>
 #include <aloft/retry.hpp>
+#include <aloft/run_on.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/select.hpp>
 #include <aloft/semaphore.hpp>
@@ -39,6 +43,7 @@
 #include <aloft/simulation_options.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
+#include <aloft/strand.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/task_group.hpp>

@@ -122,9 +122,9 @@ public:
     select_slot(after_branch&& branch, select_core& owner, std::uint32_t index) noexcept
         : callback_frame([](callback_frame* frame) noexcept {
               auto& self = *static_cast<select_slot*>(frame);
-              resume_next(self.owner_->timer_ends(self.phase == timer_phase::fired
-                                                      ? self.index_
-                                                      : select_claim::canceled)); // PUBLISHED
+              resume_next(self.owner_->timer_ends(
+                  self.phase == timer_phase::fired ? self.index_ : select_claim::canceled,
+                  self)); // PUBLISHED
           }),
           owner_(&owner),
           index_(index) {

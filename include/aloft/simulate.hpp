@@ -39,6 +39,7 @@ public:
         scheduler_.owner = &runtime_;
         scheduler_.root_stop = &runtime_.root_stop();
         runtime_.root_.exec = &scheduler_;
+        scheduler_.root = &runtime_.root_;
     }
     simulation(const simulation&) = delete;
     simulation& operator=(const simulation&) = delete;
@@ -56,12 +57,10 @@ public:
         scheduler_.task_started_outside();
         scheduler_.post(p);
         using outcome = typename simulated_scheduler<Nothing>::outcome;
-        const outcome ended =
-            scheduler_.run(runtime_.root_environment(), [this] { return ended_; });
+        const outcome ended = scheduler_.run([this] { return ended_; });
         const std::uint64_t waiting = scheduler_.tasks();
         scheduler_.stop();
-        const outcome closed =
-            scheduler_.run(runtime_.root_environment(), [this] { return scheduler_.tasks() == 0; });
+        const outcome closed = scheduler_.run([this] { return scheduler_.tasks() == 0; });
         if (ended == outcome::done && closed == outcome::done && !p.result.failed() &&
             scheduler_.uncollected() != nullptr) {
             std::rethrow_exception(scheduler_.uncollected());

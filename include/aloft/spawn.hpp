@@ -228,8 +228,8 @@ auto spawn(Work&& work) {
                                     detail::work_as_task(std::forward<Work>(work))));
 }
 
-/// The same on a runtime of your choice.
-template <std::derived_from<detail::environment_owner> Runtime, detail::spawnable Work>
+/// The same on a runtime of your choice, or on a strand.
+template <std::derived_from<detail::task_place> Runtime, detail::spawnable Work>
 auto spawn(Runtime& rt, Work&& work) {
     return detail::guard_temporary<detail::is_endangered_temporary<Work>>(
         detail::spawn_access::start(rt.root_environment(),

@@ -84,8 +84,8 @@ decltype(auto) sync_wait(Awaitable&& awaitable) {
         detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
-/// The same on a runtime of your choice.
-template <std::derived_from<detail::environment_owner> Runtime, detail::awaitable Awaitable>
+/// The same on a runtime of your choice, or on a strand.
+template <std::derived_from<detail::task_place> Runtime, detail::awaitable Awaitable>
 decltype(auto) sync_wait(Runtime& rt, Awaitable&& awaitable) {
     return detail::sync_wait_on(&rt.root_environment(),
                                 detail::as_task(std::forward<Awaitable>(awaitable)));

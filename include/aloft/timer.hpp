@@ -7,6 +7,7 @@
 #include <aloft/detail/base/frame_allocator.hpp>
 #include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
+#include <aloft/detail/coro/detour.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime.hpp>
@@ -79,9 +80,15 @@ private:
     sleep_stop(timer& sleeper, stop_state& stop, executor& exec) noexcept
         : callback_frame([](callback_frame* frame) noexcept {
               auto* const self = static_cast<sleep_stop*>(frame);
-              const std::coroutine_handle<> sleeping = self->sleeping_;
+              timer& ended = *self->sleeper_;
+              executor& own = *self->exec_;
+              ended.coroutine = self->sleeping_;
               end(self);
-              resume_next(sleeping);
+              if (takes_detours(&own)) [[unlikely]] {
+                  own.post(ended); // PUBLISHED
+              } else {
+                  resume_next(ended.coroutine);
+              }
           }),
           sleeper_(&sleeper),
           stop_(&stop),
@@ -108,7 +115,7 @@ private:
 };
 
 /// Until it is awaited, `deadline` is the time to sleep; movable only so long.
-class [[nodiscard]] sleep_awaiter : timer {
+class [[nodiscard]] sleep_awaiter : protected timer {
 public:
     explicit sleep_awaiter(clock_ns nanoseconds) noexcept { deadline = nanoseconds; }
     sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
@@ -119,6 +126,8 @@ public:
                     "a frame was destroyed after its sleep had ended and before it was resumed");
             if (stop != nullptr) {
                 sleep_stop::end(stop);
+            } else {
+                detour::lift(*this);
             }
         }
     }
@@ -144,8 +153,15 @@ public:
         if (stop != nullptr) [[unlikely]] {
             return start_stoppable(place, *stop, need_executor(env, "sleep"));
         }
+        if (executor* const own = executor_of(env); takes_detours(own)) [[unlikely]] {
+            detour::lay(*this, *own);
+        }
         sleeping_ = true;
-        return place.start(*this); // PUBLISHED if true
+        if (!place.start(*this)) [[unlikely]] {
+            detour::lift(*this);
+            return false;
+        }
+        return true; // PUBLISHED
     }
 
     void await_resume() {

@@ -59,7 +59,7 @@ template <detail::awaitable Awaitable>
 }
 
 /// The same on a runtime of your choice.
-template <std::derived_from<detail::environment_owner> Runtime, detail::awaitable Awaitable>
+template <std::derived_from<detail::task_place> Runtime, detail::awaitable Awaitable>
 [[nodiscard]] auto to_future(Runtime& rt, Awaitable&& awaitable) {
     return detail::start_for_future(rt.root_environment(),
                                     detail::as_task(std::forward<Awaitable>(awaitable)));

@@ -19,6 +19,7 @@
 #include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
+#include <aloft/detail/coro/detour.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
@@ -123,7 +124,12 @@ private:
         const std::coroutine_handle<> parent = parent_;
         // order(with_timeout.parties): acq_rel; either party's writes become visible to the parent
         if (parties_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            resume_next(parent);
+            if (takes_detours(environment_.exec)) [[unlikely]] {
+                coroutine = parent;
+                environment_.exec->post(*this); // PUBLISHED
+            } else {
+                resume_next(parent);
+            }
         } // PUBLISHED
     }
 

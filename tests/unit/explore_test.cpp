@@ -400,3 +400,41 @@ TEST_CASE("an async generator that is left early ends what it was waiting for") 
         expect(closed == 1, "it was not closed");
     });
 }
+
+TEST_CASE("a strand runs one at a time in every order, also behind sleeps and locks") {
+    holds([]() -> task<> {
+        strand alone;
+        mutex m;
+        int inside = 0;
+        int steps = 0;
+        const auto job = [&]() -> task<> {
+            for (int i = 0; i < 3; ++i) {
+                expect(++inside == 1, "two run at once");
+                --inside;
+                ++steps;
+                co_await sleep_for(5us);
+                const mutex::guard guard = co_await m.lock();
+                co_await yield();
+                expect(alone.runs_here(), "it has left the strand");
+            }
+        };
+        co_await when_all(run_on(alone, job()), run_on(alone, job()), run_on(alone, job()));
+        expect(steps == 9, "a step is missing");
+    });
+}
+
+TEST_CASE("a periodic timer does not drift, in virtual time too") {
+    holds(
+        []() -> task<> {
+            const auto start = clock::now();
+            periodic_timer every(50ms);
+            std::uint64_t ticks = 0;
+            while (ticks < 20) {
+                ticks += co_await every.tick();
+                co_await sleep_for(7ms);
+            }
+            const auto passed = clock::now() - start;
+            expect(passed >= 50ms * 20 && passed < 50ms * 20 + 8ms, "it drifted");
+        },
+        300);
+}

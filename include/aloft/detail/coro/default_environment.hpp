@@ -42,21 +42,29 @@ constinit inline environment_hook default_environment_hook = nullptr;
     return exec != nullptr ? *exec : *need_environment(who).exec;
 }
 
-/// What a runtime is to the coroutine layer.
-class environment_owner {
+/// Where tasks can be started: a runtime, or a strand on one.
+class task_place {
 public:
     [[nodiscard]] const environment& root_environment() const noexcept { return root_; }
 
+    task_place(const task_place&) = delete;
+    task_place& operator=(const task_place&) = delete;
+
+protected:
+    task_place() = default;
+    ~task_place() = default;
+    environment root_{};
+};
+
+/// What a runtime is to the coroutine layer.
+class environment_owner : public task_place {
+public:
     /// What the destructor stops first. Tasks whose environment names no stop state have no other.
     [[nodiscard]] stop_state& root_stop() noexcept { return root_stop_; }
-
-    environment_owner(const environment_owner&) = delete;
-    environment_owner& operator=(const environment_owner&) = delete;
 
 protected:
     environment_owner() = default;
     ~environment_owner() = default;
-    environment root_{};
     stop_state root_stop_;
 };
 

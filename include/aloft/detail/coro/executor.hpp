@@ -3,6 +3,7 @@
 // Layer: L1 coro
 //
 // 1. An executor outlives every task that was started on it (the runtime's destructor joins them).
+//    Some are a runtime's, `pool` being themselves; others order the work that they hand on to one.
 // 2. An environment is what a task hands on to the tasks it awaits; it outlives all of them. It is
 //    written before the first of them starts and never afterwards. Most tasks have their runtime's
 //    root environment; what gives its children another one (with_stop, when_all and so on) holds it
@@ -18,6 +19,10 @@
 #include <coroutine>
 #include <cstdint>
 
+namespace aloft::inline ALOFT_ABI {
+enum class priority : unsigned char; // priority.hpp
+}
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// A call for the blocking pool. `run` is called once; a kind other than `run` says that the call
@@ -32,6 +37,7 @@ struct blocking_call {
 };
 
 class environment_owner;
+struct environment;
 
 /// What tasks see instead of the machine where a program is simulated.
 struct simulated_world {
@@ -48,10 +54,19 @@ public:
     executor(const executor&) = delete;
     executor& operator=(const executor&) = delete;
 
+    /// The executor whose workers run what this one is given: itself, or that below a strand.
+    executor* pool = this;
+
     /// The runtime, and what its destructor stops. Written before the first task starts.
     environment_owner* owner = nullptr;
     stop_state* root_stop = nullptr;
     simulated_world* world = nullptr; // nullptr: the machine
+
+    /// What tasks inherit that are started on it and have no parent.
+    const environment* root = nullptr;
+
+    /// Where work of this class goes. What orders its work itself knows no classes.
+    [[nodiscard]] virtual executor& in_class(priority) noexcept { return *this; }
 
     /// Makes a coroutine runnable behind what is runnable already. Any thread.
     virtual void post(work_node& node) noexcept = 0;
@@ -127,7 +142,7 @@ ALOFT_NOINLINE inline void set_current_environment(const environment* env) noexc
 }
 /// The world that this environment's tasks are simulated in, or nullptr.
 [[nodiscard]] inline simulated_world* world_of(const environment* env) noexcept {
-    return env == nullptr || env->exec == nullptr ? nullptr : env->exec->world;
+    return env == nullptr || env->exec == nullptr ? nullptr : env->exec->pool->world;
 }
 [[nodiscard]] inline stop_state* stop_of(const environment* env) noexcept {
     return env == nullptr ? nullptr : env->stop;

@@ -23,6 +23,7 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
 #include <aloft/detail/coro/channel_core.hpp>
+#include <aloft/detail/coro/detour.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
@@ -99,14 +100,24 @@ public:
     select_core(const select_core&) = delete;
     select_core& operator=(const select_core&) = delete;
 
-    /// A timer's callback. Gives what the thread does next.
-    [[nodiscard]] std::coroutine_handle<> timer_ends(std::uint32_t branch) noexcept {
+    /// A timer's callback, on whichever worker; `ended` is nobody's any more. Gives what the thread
+    /// does next.
+    [[nodiscard]] std::coroutine_handle<> timer_ends(std::uint32_t branch,
+                                                     work_node& ended) noexcept {
         const std::coroutine_handle<> parent = parent_;
         std::uint32_t gone = 1;
         if (claim_.claim_early(branch) == select_claim::end::won) {
             gone += withdraw();
         }
-        return leave(gone) ? parent : std::noop_coroutine();
+        if (!leave(gone)) {
+            return std::noop_coroutine();
+        }
+        if (takes_detours(exec_)) [[unlikely]] {
+            ended.coroutine = parent;
+            exec_->post(ended); // PUBLISHED
+            return std::noop_coroutine();
+        }
+        return parent;
     }
 
 protected:

@@ -87,9 +87,9 @@ ALOFT_SEPARABLE start_place::start_place(const environment* env) : here_(current
     if (env == nullptr && here_ == nullptr) {
         env = &need_environment("an operation");
     }
-    if (env != nullptr && (here_ == nullptr || here_->shared().exec != env->exec)) {
+    if (env != nullptr && (here_ == nullptr || here_->shared().exec != env->exec->pool)) {
         here_ = nullptr;
-        elsewhere_ = static_cast<operation_executor*>(env->exec);
+        elsewhere_ = static_cast<operation_executor*>(env->exec->pool);
     }
 }
 

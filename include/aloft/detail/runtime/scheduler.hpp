@@ -20,11 +20,15 @@
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
+#include <aloft/detail/runtime/lane.hpp>
 #include <aloft/detail/runtime/make_reactors.hpp>
+#include <aloft/detail/runtime/visit.hpp>
 #include <aloft/detail/runtime/watcher.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 #include <aloft/detail/runtime/worker_end.hpp>
+#include <aloft/detail/runtime/worker_lanes.hpp>
 #include <aloft/detail/runtime/worker_sleep.hpp>
+#include <aloft/priority_class.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -49,7 +53,9 @@ public:
           handler_(new handler_sink(std::move(handler))),
           sink_(handler_),
           affinity_(options.affinity()),
-          generation_(fork_generation().load(std::memory_order_relaxed)) {
+          generation_(fork_generation().load(std::memory_order_relaxed)),
+          high_(shared_, shared_.high, visitors_, generation_, true),
+          background_(shared_, shared_.background, visitors_, generation_, false) {
         const std::size_t most = threads_wanted_ + options.spare_workers();
         workers_.reserve(most);
         threads_.reserve(threads_wanted_);
@@ -65,10 +71,12 @@ public:
     scheduler& operator=(const scheduler&) = delete;
     ~scheduler() { stop(); }
 
-    /// Starts the threads. `root` is what tasks on them inherit.
-    void start(const environment& root) {
+    /// Starts the threads. `root_environment` is what tasks on them inherit.
+    void start(const environment& root_environment) {
         try {
-            root_ = &root;
+            root = &root_environment;
+            high_.begin(*this);
+            background_.begin(*this);
             for (const std::unique_ptr<worker>& each : workers_) {
                 start_thread(threads_, *each);
                 pin(each->index());
@@ -169,6 +177,13 @@ public:
 
     void wake_for_work() noexcept override { worker::notify(shared_); }
 
+    [[nodiscard]] executor& in_class(priority p) noexcept override {
+        if (p == priority::normal) {
+            return *this;
+        }
+        return p == priority::high ? high_ : background_;
+    }
+
     void run_blocking(blocking_call& call) noexcept override { blocking_.run(call); }
     void withdraw_blocking(blocking_call& call) noexcept override { blocking_.withdraw(call); }
 
@@ -188,24 +203,6 @@ public:
     [[nodiscard]] sink_pointer sink() const noexcept override { return sink_; }
 
 private:
-    /// Brackets what a thread that is no worker does here. It begins while a task still keeps the
-    /// scheduler alive; what it does may let that task end, and stop() waits for the visit's end.
-    class visit {
-    public:
-        explicit visit(atomic<std::size_t>& visitors) noexcept : visitors_(visitors) {
-            visitors_.fetch_add(1, std::memory_order_seq_cst);
-        }
-        visit(const visit&) = delete;
-        visit& operator=(const visit&) = delete;
-        ~visit() {
-            // order(visitors): release; the visitor's accesses come before the destruction
-            visitors_.fetch_sub(1, std::memory_order_release); // PUBLISHED
-        }
-
-    private:
-        atomic<std::size_t>& visitors_;
-    };
-
     class handler_sink final : public unhandled_sink {
     public:
         explicit handler_sink(unhandled_handler handler) : handler_(std::move(handler)) {}
@@ -249,7 +246,7 @@ private:
         among.emplace_back([this, &w] {
             prepare_worker_thread(w.index());
             set_current_worker(&w);
-            set_current_environment(root_);
+            set_current_environment(root);
             w.run();
             set_current_environment(nullptr);
             set_current_worker(nullptr);
@@ -302,7 +299,6 @@ private:
     shared_work shared_;
     std::size_t threads_wanted_;
     std::function<std::unique_ptr<reactor>()> make_another_;
-    const environment* root_ = nullptr;
     std::vector<std::unique_ptr<worker>> workers_; // the spares come last
     blocking_pool blocking_;
     handler_sink* handler_; // sink_ owns it
@@ -311,6 +307,8 @@ private:
     unsigned generation_;
     scheduler* left_before_ = nullptr;
     atomic<std::size_t> visitors_{0};
+    lane high_;
+    lane background_;
     std::vector<std::thread> threads_;       // one per worker that is no spare
     std::vector<std::thread> spare_threads_; // the watcher's, until it has ended
     std::unique_ptr<watcher> watcher_;

@@ -70,6 +70,8 @@ struct shared_work {
           spin_for(longest_spin) {}
 
     inject_queue inject;
+    inject_queue high; // the two other classes of work: worker_lanes.hpp
+    inject_queue background;
     foreign_requests foreign;
     idle_workers idle;
     task_count outside;

@@ -47,11 +47,10 @@ public:
 
     enum class outcome : unsigned char { done, stands_still, too_many_steps };
 
-    /// Runs until `done` says so. `root` is what the thread's environment is meanwhile.
-    [[nodiscard]] outcome run(const environment& root, const std::function<bool()>& done) {
-        root_ = &root;
+    /// Runs until `done` says so.
+    [[nodiscard]] outcome run(const std::function<bool()>& done) {
         const environment* const before = current_environment();
-        set_current_environment(&root);
+        set_current_environment(root);
         outcome ended = outcome::done;
         while (!done()) {
             if (steps_ >= kernel_.options().most_steps()) {
@@ -118,7 +117,7 @@ public:
                          static_cast<std::int64_t>(calls_.size()));
             set_current_environment(nullptr);
             answer(call, blocking_call::outcome_kind::run);
-            set_current_environment(root_);
+            set_current_environment(root);
         });
     }
 
@@ -210,7 +209,6 @@ private:
     timers timers_;
     std::vector<work_node*> ready_; // in the order in which they became ready
     std::vector<blocking_call*> calls_;
-    const environment* root_ = nullptr;
     error_list* errors_; // sink_ owns it
     sink_pointer sink_;
     std::uint64_t steps_ = 0;

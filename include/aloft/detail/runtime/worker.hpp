@@ -75,9 +75,13 @@ public:
 
     /// Whether there is something in a queue that any worker could take.
     [[nodiscard]] static bool work_visible(const shared_work& shared) noexcept {
-        if (!shared.inject.empty() || !shared.foreign.empty()) {
+        if (!shared.inject.empty() || !shared.foreign.empty() || !shared.high.empty() ||
+            !shared.background.empty()) {
             return true;
         }
+        return anybody_holds_runnable(shared);
+    }
+    [[nodiscard]] static bool anybody_holds_runnable(const shared_work& shared) noexcept {
         return std::any_of(shared.workers.begin(), shared.workers.end(),
                            [](const worker* each) { return each->holds_runnable(); });
     }
@@ -104,7 +108,14 @@ public:
     }
 
     /// Asks for a fairness round, whatever was learned about how seldom it is needed.
-    void want_look() noexcept { look_wanted_.store(true, std::memory_order_relaxed); }
+    void want_look() noexcept { attention_.fetch_or(look_wanted, std::memory_order_relaxed); }
+
+    /// Says that there is work of class high: worker_lanes.hpp, 2.
+    void want_high() noexcept {
+        if ((attention_.load(std::memory_order_relaxed) & high_waits) == 0) {
+            attention_.fetch_or(high_waits, std::memory_order_relaxed);
+        }
+    }
 
     /// A spare one begins to take part. False if it does already.
     [[nodiscard]] bool activate() noexcept {
@@ -180,8 +191,8 @@ private:
                 shared_.hogging.store(false, std::memory_order_relaxed);
             }
             work_node* node = nullptr;
-            if (++tick_ >= next_look_ || look_wanted_.load(std::memory_order_relaxed)) {
-                node = look_around();
+            if (++tick_ >= next_look_ || attention_.load(std::memory_order_relaxed) != 0) {
+                node = attend();
             } else if (ready_first_ > 0) {
                 --ready_first_;
                 node = ready.pop();
@@ -197,7 +208,13 @@ private:
                 node = take_injected();
             }
             if (node == nullptr) {
+                node = take_from_lanes();
+            }
+            if (node == nullptr) {
                 node = search();
+            }
+            if (node == nullptr) {
+                node = take_last_class();
             }
             if (node != nullptr) {
                 if (searching_) {
@@ -219,9 +236,15 @@ private:
         return node != nullptr ? node : ready.pop();
     }
 
+    /// A fairness round is due, or there is work of class high.
+    [[nodiscard]] work_node* attend() noexcept;
+
     /// The fairness round: answers, timers, and one item of those that newer ones keep waiting.
     [[nodiscard]] work_node* look_around() noexcept {
-        look_wanted_.store(false, std::memory_order_relaxed);
+        if ((attention_.load(std::memory_order_relaxed) & look_wanted) != 0) {
+            attention_.fetch_and(static_cast<unsigned char>(~look_wanted),
+                                 std::memory_order_relaxed);
+        }
         const clock_ns now = now_ns();
         if (looked_at_ == 0) { // it has been asleep meanwhile
             entered_at_ = now;
@@ -254,7 +277,7 @@ private:
             forks.take_oldest(oldest, 1);
             return oldest.pop();
         }
-        return nullptr;
+        return looks_ % 4 == 3 ? take_from(shared_.background) : nullptr;
     }
 
     /// What tasks take is measured from here: the kernel's time for a batch of operations tells
@@ -360,6 +383,17 @@ private:
         }
     }
 
+    // ---- the other classes of work ----
+
+    [[nodiscard]] work_node* take_high() noexcept;
+    [[nodiscard]] work_node* take_from_lanes() noexcept;
+    [[nodiscard]] work_node* take_last_class() noexcept;
+    [[nodiscard]] static work_node* take_from(inject_queue& lane) noexcept {
+        work_list one;
+        lane.take(one, 1);
+        return one.pop();
+    }
+
     // ---- searching and sleeping ----
 
     [[nodiscard]] work_node* search() noexcept;
@@ -427,7 +461,10 @@ private:
     clock_ns looked_at_ = 0; // 0: has been asleep since
     std::uint64_t looked_tick_ = 0;
     clock_ns entered_at_ = 0; // the last fairness round that submitted
-    atomic<bool> look_wanted_{false};
+    static constexpr unsigned char look_wanted = 1;
+    static constexpr unsigned char high_waits = 2;
+    atomic<unsigned char> attention_{high_waits}; // it has not looked yet
+    std::uint64_t high_turns_ = 0;
     int ready_first_ = 0;
     timers timers_;
     std::unique_ptr<reactor> reactor_;

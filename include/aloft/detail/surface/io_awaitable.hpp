@@ -21,6 +21,7 @@
 //    operation is submitted until it is resumed. A stop that comes first ends it without the kernel.
 #pragma once
 
+#include <aloft/detail/coro/detour.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/stop_listener.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
@@ -51,6 +52,7 @@ public:
         if (in_flight_) [[unlikely]] {
             leave();
             abandon(operation_);
+            detour::lift(operation_);
             give_back();
         }
     }
@@ -86,7 +88,11 @@ public:
             return false;
         }
         const start_place place(env);
+        if (executor* const own = executor_of(env); takes_detours(own)) [[unlikely]] {
+            detour::lay(operation_, *own);
+        }
         if (stop != nullptr && !begin_listening(*stop)) {
+            detour::lift(operation_);
             operation_.result = -ECANCELED;
             return false;
         }
