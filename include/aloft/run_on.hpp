@@ -165,7 +165,8 @@ template <std::derived_from<detail::task_place> Where, detail::awaitable Awaitab
 ///
 /// Thread safety: any thread; affects the calling task only.
 /// Lifetime: `where` must outlive the task's stay, which ends when the task ends or moves on; a
-/// runtime's destructor, or a strand's, enforces it.
+/// runtime's destructor, or a strand's, enforces it. So a task that has moved must come to its end: its
+/// frame must not be destroyed before.
 /// Errors: std::bad_alloc, and then the task has not moved.
 /// Cancellation: it moves also when it is stopped. From then on the end of that runtime stops it, too.
 /// Cost: a trip through the queue there; at the first move a small recycled record, and at the end of a

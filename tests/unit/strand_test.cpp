@@ -333,7 +333,7 @@ TEST_CASE("strands of one runtime run beside each other, and hand work to each o
 }
 
 TEST_CASE("a strand with much to do leaves its worker to others between") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0)); // nobody else can help
     strand s(rt);
     std::atomic<bool> enough{false};
     std::atomic<std::size_t> turns{0};

@@ -3,7 +3,8 @@
 // Layer: L3 runtime
 //
 // A round of next(): own forks, then what is ready; own answers and timers; the inject queue; other
-// workers' queues, answers and timers; sleep. A fairness round every few tens of microseconds makes
+// workers' queues, answers and timers; sleep. Where there is work of the classes high and background,
+// worker_lanes.hpp says when it has its turn. A fairness round every few tens of microseconds makes
 // sure that none of them starves: it looks at answers and timers, hands submissions to the kernel,
 // lets a few of the ready ones go before newer forks, and takes from the inject queue and the oldest
 // fork in turns. How many tasks may run between two such rounds follows from how long they took,
