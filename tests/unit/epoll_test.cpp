@@ -82,6 +82,23 @@ void put(int socket, std::string_view text) {
             static_cast<ssize_t>(text.size()));
 }
 
+void put_with_descriptor(int socket, std::string_view text) {
+    iovec part{const_cast<char*>(text.data()), text.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const passed = CMSG_FIRSTHDR(&message);
+    passed->cmsg_level = SOL_SOCKET;
+    passed->cmsg_type = SCM_RIGHTS;
+    passed->cmsg_len = CMSG_LEN(sizeof(int));
+    const int number = STDERR_FILENO;
+    std::memcpy(CMSG_DATA(passed), &number, sizeof number);
+    REQUIRE(::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+}
+
 } // namespace
 
 // ---- what waits at one descriptor ----
@@ -249,6 +266,60 @@ TEST_CASE("a number that other people have closed is polled anew") {
         ::close(ends[0]); // unknown to the library
         ::close(ends[1]);
     }
+}
+
+TEST_CASE("a number that the library had registered and other people have closed is polled anew") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    std::array<int, 2> sockets{};
+    (void)checked(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()),
+                  "socketpair");
+    receiving in;
+    in.prepare(sockets[0]);
+    reactor->submit(in);
+    CHECK(look<receiving>(*reactor) == 0);
+    put(sockets[1], "x");
+    CHECK(finish_all<receiving>(*reactor, 1) == 1);
+    const pipe_ends pipe;
+    (void)checked(::dup2(pipe.read.get(), sockets[0]), "dup2"); // unknown to the library
+    polling op;
+    op.prepare(sockets[0]);
+    reactor->submit(op);
+    CHECK(look<polling>(*reactor) == 0);
+    pipe.put();
+    CHECK(finish_all<polling>(*reactor, 1) == 1);
+    CHECK(op.result == POLLIN);
+    ::close(sockets[0]);
+    ::close(sockets[1]);
+}
+
+TEST_CASE("accepting does not block when another takes the connection") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const auto listener = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
+    std::vector<reading> accepts(3);
+    for (reading& op : accepts) {
+        op.prepare(listener.native_handle());
+        op.kind = operation_kind::accept;
+        op.address = nullptr;
+        op.length = 0;
+        op.flags = SOCK_CLOEXEC;
+        reactor->submit(op); // returns
+    }
+    CHECK(look<reading>(*reactor) == 0);
+    const sockaddr_in address = loopback_address(listener.local_endpoint().port());
+    const aloft::tcp_stream near =
+        own_socket(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    (void)checked(::connect(near.native_handle(), reinterpret_cast<const sockaddr*>(&address),
+                            sizeof address),
+                  "connect");
+    CHECK(finish_all<reading>(*reactor, 1) == 1); // one gets it, the others wait on
+    REQUIRE(accepts[0].result >= 0);
+    ::close(accepts[0].result);
+    CHECK(reactor->in_flight() == 2);
+    reactor->cancel(accepts[1]);
+    reactor->cancel(accepts[2]);
+    CHECK(finish_all<reading>(*reactor, 2) == 2);
 }
 
 TEST_CASE("what waits at a number that is closed under it does not get another file's events") {
@@ -501,6 +572,50 @@ TEST_CASE("bytes behind urgent data are not stranded") {
             }
         }
         REQUIRE(got == "abcdef");
+    }
+}
+
+TEST_CASE("bytes behind a passed descriptor are not stranded") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = unix_pair();
+    const int far = pair.far.native_handle();
+    receiving in;
+    for (const std::string_view expected : {"with one", "last"}) {
+        in.prepare(pair.near.native_handle());
+        reactor->submit(in);
+        if (expected == "with one") {
+            REQUIRE(look<receiving>(*reactor) == 0);
+            put_with_descriptor(far, "with one");
+            put(far, "last");
+        }
+        // A read ends at a passed descriptor, however much there is behind it.
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        REQUIRE(in.text() == expected);
+    }
+    CHECK(reactor->in_flight() == 0);
+}
+
+TEST_CASE("datagrams are received one by one, and none waits for the next") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    std::array<int, 2> ends{};
+    (void)checked(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
+    const descriptor near(ends[0]);
+    const descriptor far(ends[1]);
+    receiving in;
+    for (int round = 0; round < 10; ++round) {
+        in.prepare(near.get());
+        reactor->submit(in);
+        REQUIRE(look<receiving>(*reactor) == 0);
+        put(far.get(), "one");
+        put(far.get(), "two");
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        REQUIRE(in.text() == "one");
+        in.prepare(near.get());
+        reactor->submit(in);
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        REQUIRE(in.text() == "two");
     }
 }
 
