@@ -129,7 +129,7 @@ WORKS = [
          [("round_trip_ns", "ns per round trip"), ("item_ns", "ns per item, one way")],
          after=(["500000", "10000000"], ["5000", "50000"])),
     Work("blocks", "Pieces of structured concurrency where nobody waits, one thread",
-         programs("blocks", "aloft", CLANG, "asio", "asio clang"),
+         programs("blocks", "aloft", CLANG, "bare", "bare clang", "asio", "asio clang"),
          [("task_ns", "ns to await a task that is ready"),
           ("semaphore_ns", "ns to acquire and release a semaphore"),
           ("mutex_ns", "ns to lock and unlock a mutex"),

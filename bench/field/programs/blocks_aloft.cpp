@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// blocks_aloft <rounds>: what the pieces of structured concurrency cost where nobody waits, on one
+// blocks_aloft <rounds> [<piece>]: what the pieces of structured concurrency cost where nobody waits, on one
 // thread.
 #include "measure.hpp"
 
@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 
 namespace {
@@ -117,6 +118,9 @@ int main(int argc, char** argv) {
         {"group_ns", &pieces::group_of_one},      {"token_ns", &pieces::ask_token},
         {"timeout_ns", &pieces::limit_ready_task}};
     for (const auto& [name, run] : each_piece) {
+        if (argc > 2 && std::strcmp(argv[2], name) != 0) {
+            continue;
+        }
         const double begin = field::seconds_now();
         aloft::sync_wait(rt, (all.*run)());
         field::report(name, (field::seconds_now() - begin) * 1e9 / static_cast<double>(all.rounds));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// blocks_asio <rounds>: the same as blocks_aloft with Boost.Asio's coroutines, as far as it has that.
+// blocks_asio <rounds> [<piece>]: the same as blocks_aloft with Boost.Asio's coroutines, as far as it has that.
 #include "measure.hpp"
 
 #include <boost/asio.hpp>
@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstring>
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
@@ -75,6 +76,9 @@ int main(int argc, char** argv) {
                       {"when_any_ns", &any_of_two},
                       {"timeout_ns", &limit_ready_task}};
     for (const auto& [name, run] : each_piece) {
+        if (argc > 2 && std::strcmp(argv[2], name) != 0) {
+            continue;
+        }
         asio::io_context context(1);
         asio::co_spawn(context, run(rounds), asio::detached);
         const double begin = field::seconds_now();
