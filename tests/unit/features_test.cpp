@@ -158,18 +158,21 @@ TEST_CASE("a range, at most n at a time") {
     std::atomic<int> sum{0};
     latch three_are_inside(3);
     const std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    sync_wait(parallel_for_each(numbers, 3, [&](int number) -> task<> {
-        const int now = ++inside;
-        int before = most.load();
-        while (before < now && !most.compare_exchange_weak(before, now)) {
-        }
-        if (number <= 3) {
-            co_await three_are_inside.arrive_and_wait();
-        }
-        co_await yield();
-        sum += number;
-        --inside;
-    }));
+    runtime rt(runtime_options{}.threads(1).spare_workers(0)); // a fourth would get its turn, too
+    sync_wait(rt, parallel_for_each(numbers, 3, [&](int number) -> task<> {
+                  const int now = ++inside;
+                  int before = most.load();
+                  while (before < now && !most.compare_exchange_weak(before, now)) {
+                  }
+                  if (number <= 3) {
+                      co_await three_are_inside.arrive_and_wait();
+                  }
+                  for (int i = 0; i < 10; ++i) {
+                      co_await yield();
+                  }
+                  sum += number;
+                  --inside;
+              }));
     CHECK(sum == 55);
     CHECK(most == 3);
 }
@@ -331,6 +334,8 @@ TEST_CASE("manual-reset event") {
     auto [a, b] = sync_wait(when_all(first, second));
     CHECK(a + b == 2);
     CHECK(ready.is_set());
+    ready.reset();
+    CHECK_FALSE(ready.is_set());
 }
 
 TEST_CASE("auto-reset event") {
