@@ -21,7 +21,6 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -331,7 +330,7 @@ TEST_CASE("a shared result goes with the last copy of its shared_task") {
     const long before = counted::alive();
     {
         const auto make = []() -> shared_task<counted> { co_return counted(3); };
-        std::optional<shared_task<counted>> first = make();
+        auto first = std::make_unique<shared_task<counted>>(make());
         const shared_task<counted> second = *first;
         CHECK(counted::alive() == before);
         const auto use = [](shared_task<counted> copy) -> task<int> {
