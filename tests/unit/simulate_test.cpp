@@ -283,8 +283,12 @@ TEST_CASE("files hold what was written, and begin with what the options say") {
         const auto size = co_await log.size();
         CHECK(size == 7);
         co_await log.close();
+        {
+            const file more = co_await file::open("/log", open_mode::append);
+            co_await more.write_all(std::string_view(",three"));
+        }
         const auto text = co_await read_file<std::string>("/log");
-        CHECK(text == "one,two");
+        CHECK(text == "one,two,three");
         file both = co_await file::open("/log", open_mode::read | open_mode::write);
         co_await both.write_at(4, std::string_view("2"));
         std::array<char, 3> part{};
