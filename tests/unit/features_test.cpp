@@ -607,6 +607,19 @@ TEST_CASE("sleep") {
     CHECK(std::chrono::steady_clock::now() - before >= 2ms);
 }
 
+TEST_CASE("periodic timer") {
+    const auto ticks = []() -> task<bool> {
+        const auto before = std::chrono::steady_clock::now();
+        periodic_timer every(1ms);
+        std::uint64_t passed = 0;
+        for (int i = 0; i < 3; ++i) {
+            passed += co_await every.tick();
+        }
+        co_return passed >= 3 && std::chrono::steady_clock::now() - before >= 3ms;
+    };
+    CHECK(sync_wait(ticks()));
+}
+
 TEST_CASE("yield to others") {
     const auto takes_turns = [](int& mine, const int& others, int& changes) -> task<> {
         int seen = others;
@@ -633,6 +646,50 @@ TEST_CASE("blocking calls on threads of their own") {
     CHECK(sync_wait(rt, give(42)) == 42); // the only worker is free
     lets_go.set_value();
     sync_wait(rt, std::move(blocking));
+}
+
+TEST_CASE("strand") {
+    runtime rt(runtime_options{}.threads(2));
+    strand s(rt);
+    int count = 0; // no lock and no atomic
+    const auto counts = [&]() -> task<> {
+        for (int i = 0; i < 100; ++i) {
+            ++count;
+            co_await yield();
+        }
+    };
+    sync_wait(rt, when_all(run_on(s, counts()), run_on(s, counts())));
+    CHECK(count == 200);
+}
+
+TEST_CASE("moving to another executor") {
+    runtime first(runtime_options{}.threads(1));
+    runtime second(runtime_options{}.threads(1));
+    const auto where = []() -> task<runtime*> { co_return &runtime::current(); };
+    const auto moves = [&]() -> task<bool> {
+        runtime* const there = co_await run_on(second, where());
+        const bool back = &runtime::current() == &first;
+        co_await resume_on(second);
+        co_return there == &second&& back && &runtime::current() == &second;
+    };
+    CHECK(sync_wait(first, moves()));
+}
+
+TEST_CASE("priorities") {
+    runtime rt(runtime_options{}.threads(1));
+    std::atomic<bool> enough{false};
+    const auto endless = [&]() -> task<> {
+        while (!enough.load()) {
+            co_await yield();
+        }
+    };
+    const auto last = [&]() -> task<> {
+        co_await yield();
+        enough.store(true); // it has its turns, too
+    };
+    sync_wait(rt, when_all(with_priority(priority::high, endless()),
+                           with_priority(priority::background, last())));
+    CHECK(enough.load());
 }
 
 TEST_CASE("files") {
