@@ -68,7 +68,7 @@
 // reactor wakes that one, which computes its waiting time anew.
 //
 // An owner that does not come back: its descriptors, limits and answers are in reach of help() and
-// try_reap(). Nothing is kept back until the owner enters the kernel.
+// try_reap(), and so is the wake-up of helpers for what it gave them, which waits for a batch.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -193,6 +193,7 @@ public:
     void collect(work_list& finished) noexcept override { try_reap(finished); }
 
     void poll(work_list& finished, clock_ns deadline) noexcept override {
+        send_to_helpers();
         take_done(finished);
         if (deadline == 0) {
             if (in_flight() > 0) {
@@ -205,6 +206,7 @@ public:
 
     /// Looks at the kernel only if nobody has for a while: it costs a system call.
     void try_reap(work_list& finished) noexcept override {
+        send_to_helpers();
         take_done(finished);
         if (in_flight() > 0 &&
             now_ns() - looked_at_.load(std::memory_order_relaxed) >= look_pause) {
@@ -214,6 +216,7 @@ public:
 
     void help(work_list& finished) noexcept override {
         take_done(finished);
+        send_to_helpers();
         if (in_flight() > 0) {
             harvest_now(finished);
         }
@@ -236,6 +239,15 @@ public:
 
 private:
     static constexpr clock_ns look_pause = 100'000;
+
+    /// Any thread.
+    void send_to_helpers() noexcept {
+        if (unsent_.load(std::memory_order_relaxed) &&
+            // order(epoll_reactor.unsent): acquire; what is to be sent is in the queue
+            unsent_.exchange(false, std::memory_order_acquire)) {
+            set_->helpers.send();
+        }
+    }
 
     // ---- submitting; the holder of the entry's lock ----
 
@@ -264,7 +276,10 @@ private:
             stopped = stop_came_first(op);
             return !stopped;
         });
-        if (!begun || stopped) {
+        if (begun && !stopped) {
+            // order(epoll_reactor.unsent): release; it is in the helpers' queue
+            unsent_.store(true, std::memory_order_release); // one wake-up for a batch
+        } else {
             guests_.fetch_sub(1, std::memory_order_relaxed);
             op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
             op.answers = answered;
@@ -378,7 +393,9 @@ private:
             op.answers = answered;
             op.result = -EAGAIN;
             finish(op, finished);
+            return;
         }
+        set_->helpers.send();
     }
 
     void look_at_polls(descriptor_entry& e, int fd, work_list& finished) noexcept {
@@ -442,6 +459,7 @@ private:
     bool woken_ = false;
     bool owned_ = false; // the owner's
     spin_lock reap_lock_;
+    atomic<bool> unsent_{false}; // helpers have to be told of operations
     atomic<clock_ns> looked_at_{0};
 };
 

@@ -9,8 +9,8 @@
 // 1. The queue goes through the operations, under the mutex. An operation is queued (withdraw takes
 //    it out), or a thread has it, which gives it to `deliver` with its result and does not touch it
 //    any more. Each is delivered once or withdrawn once.
-// 2. A thread looks at the queue under the mutex before it waits, and whoever queues notifies behind
-//    it: no operation is left behind.
+// 2. A thread looks at the queue under the mutex before it waits, and whoever queues calls send()
+//    behind it, for all that it queued: no operation is left behind.
 // 3. Starting a thread may fail for want of memory or threads: with no thread at all, begin() says
 //    so, and the operation ends with that error.
 #pragma once
@@ -50,13 +50,13 @@ public:
         }
     }
 
-    /// Takes `op` over. False: there is no thread. `accept` is called under the mutex before that; if
+    /// Takes `op` over; send() follows some time. False: there is no thread. `accept` is called under the mutex before that; if
     /// it gives false, the operation is not queued, and the caller has it.
     template <class Accept>
     [[nodiscard]] bool begin(operation& op, Accept&& accept) noexcept {
         {
             const std::scoped_lock lock(mutex_);
-            if (waiting_ <= queue_.size() && threads_.size() < most_threads) {
+            if (threads_.empty()) {
                 start_thread();
             }
             if (threads_.empty()) {
@@ -67,8 +67,24 @@ public:
             }
             queue_.push(op);
         }
-        arrived_.notify_one();
         return true;
+    }
+
+    /// Sees to it that threads come for what is queued.
+    void send() noexcept {
+        std::size_t queued = 0;
+        {
+            const std::scoped_lock lock(mutex_);
+            queued = queue_.size();
+            for (std::size_t i = waiting_; i < queued && threads_.size() < most_threads; ++i) {
+                start_thread();
+            }
+        }
+        if (queued == 1) {
+            arrived_.notify_one();
+        } else if (queued > 1) {
+            arrived_.notify_all();
+        }
     }
 
     /// True: no thread has it or will.
