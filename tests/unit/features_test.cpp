@@ -796,8 +796,10 @@ TEST_CASE("io_uring or epoll, chosen at run time") {
     CHECK(chosen.backend().starts_with("epoll"));
     CHECK(read_one_byte(chosen) == 1);
     runtime automatic(runtime_options{}.threads(1).backend(backend::automatic));
-    CHECK(automatic.backend().starts_with(
-        ::getenv("ALOFT_BACKEND") == nullptr && try_io_uring() ? "io_uring" : "epoll"));
+    if (std::getenv("ALOFT_BACKEND") == nullptr) { // else whoever runs this has chosen
+        const char* const expected = try_io_uring() != nullptr ? "io_uring" : "epoll";
+        CHECK(automatic.backend().starts_with(expected));
+    }
     CHECK(read_one_byte(automatic) == 1);
 }
 
