@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <future>
@@ -792,6 +793,68 @@ TEST_CASE("spare workers beside long computations") {
     CHECK(sync_wait(rt, give_after(1ms, 42)) == 42); // though the only worker computes
     over = true;
     sync_wait(rt, std::move(hog));
+}
+
+TEST_CASE("periodic timer") {
+    const auto ticks = []() -> task<std::uint64_t> {
+        periodic_timer every(1ms);
+        std::uint64_t periods = 0;
+        while (periods < 3) {
+            periods += co_await every.tick();
+        }
+        co_return periods;
+    };
+    const auto before = std::chrono::steady_clock::now();
+    CHECK(sync_wait(ticks()) >= 3);
+    CHECK(std::chrono::steady_clock::now() - before >= 3ms);
+}
+
+TEST_CASE("strand") {
+    strand serial;
+    int count = 0; // no lock
+    const auto add = [](int& number) -> task<> {
+        for (int i = 0; i < 100; ++i) {
+            ++number;
+            co_await yield();
+        }
+    };
+    std::vector<task<>> tasks;
+    for (int i = 0; i < 10; ++i) {
+        tasks.push_back(add(count));
+    }
+    sync_wait(serial, when_all(std::move(tasks)));
+    CHECK(count == 1000);
+}
+
+TEST_CASE("moving to another executor") {
+    runtime other(runtime_options{}.threads(1));
+    const auto here = []() -> task<runtime*> { co_return &runtime::current(); };
+    const auto moves = [&]() -> task<> {
+        runtime* const before = &runtime::current();
+        runtime* const there = co_await run_on(other, here());
+        CHECK(there == &other);
+        CHECK(&runtime::current() == before);
+        co_await resume_on(other);
+        CHECK(&runtime::current() == &other);
+    };
+    sync_wait(moves());
+}
+
+TEST_CASE("priorities") {
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
+    const auto main = []() -> task<std::string> {
+        std::string order;
+        const auto note = [](std::string& all, char who) -> task<> {
+            all += who;
+            co_return;
+        };
+        auto last = spawn(priority::background, note(order, 'b'));
+        auto first = spawn(priority::high, note(order, 'h'));
+        co_await last;
+        co_await first;
+        co_return order;
+    };
+    CHECK(sync_wait(rt, main()) == "hb");
 }
 
 TEST_CASE("task-local values") {
