@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Everything of the library but the adapters, and what needs slow headers: to_future.hpp (<future>) and
-// std_stop_token.hpp (<stop_token>).
+// std_stop_token.hpp (<stop_token>). On Windows without poll, signal_set and simulate.
 // Layer: L4 surface
 #pragma once
 
@@ -26,7 +26,6 @@
 #include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
 #include <aloft/periodic_timer.hpp>
-#include <aloft/poll.hpp>
 #include <aloft/priority.hpp>
 #include <aloft/priority_class.hpp>
 #include <aloft/resolve.hpp>
@@ -38,9 +37,6 @@
 #include <aloft/semaphore.hpp>
 #include <aloft/shared_mutex.hpp>
 #include <aloft/shared_task.hpp>
-#include <aloft/signal_set.hpp>
-#include <aloft/simulate.hpp>
-#include <aloft/simulation_options.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
 #include <aloft/strand.hpp>
@@ -59,3 +55,10 @@
 #include <aloft/with_stop.hpp>
 #include <aloft/with_timeout.hpp>
 #include <aloft/yield.hpp>
+
+#if !defined(_WIN32)
+#include <aloft/poll.hpp>
+#include <aloft/signal_set.hpp>
+#include <aloft/simulate.hpp>
+#include <aloft/simulation_options.hpp>
+#endif

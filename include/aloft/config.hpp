@@ -24,9 +24,15 @@
 //    coroutine's functions out of it before anything is inlined or remembered: every suspension is a
 //    return of such a function, and no address lives on behind it. Clang does that afterwards, and
 //    may keep the address of a thread_local variable in the frame: there these are not inlined.
+// 6. MSVC before 19.50 is refused: it keeps the handle that await_suspend returns in the suspended frame,
+//    which another thread may have resumed and destroyed by then.
 #pragma once
 
 #include <aloft/version.hpp>
+
+#if defined(_MSC_VER) && !defined(__clang__) && _MSC_VER < 1950
+#error "aloft needs MSVC 19.50 or later: earlier ones use a coroutine's frame after its suspension"
+#endif
 
 #if defined(__GNUC__) || defined(__clang__)
 #define ALOFT_NOINLINE [[gnu::noinline]]

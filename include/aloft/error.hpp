@@ -5,6 +5,11 @@
 
 #include <aloft/config.hpp>
 
+#if defined(_WIN32)
+#include <aloft/detail/base/windows_error.hpp>
+#endif
+
+#include <cerrno>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,12 +21,27 @@ namespace aloft::inline ALOFT_ABI {
     return std::make_error_code(std::errc::operation_canceled);
 }
 
-/// The operating system's error number as an error_code.
+/// The operating system's error number as an error_code; on Windows that of GetLastError or
+/// WSAGetLastError, in a category of the library's own, because std::system_category() does not tell
+/// all of them.
 [[nodiscard]] inline std::error_code system_error_code(int number) noexcept {
+#if defined(_WIN32)
+    return {number, detail::windows_errors()};
+#else
     return {number, std::system_category()};
+#endif
 }
 
 namespace detail {
+
+/// The operating system's number for "cancelled", and for a call that was interrupted.
+#if defined(_WIN32)
+inline constexpr int canceled_number = 995;    // ERROR_OPERATION_ABORTED
+inline constexpr int interrupted_number = 995; // a call is not interrupted otherwise
+#else
+inline constexpr int canceled_number = ECANCELED;
+inline constexpr int interrupted_number = EINTR;
+#endif
 
 [[noreturn]] ALOFT_NOINLINE inline void throw_error(std::error_code code, const std::string& what) {
     throw std::system_error(code, what);

@@ -4,7 +4,11 @@
 #pragma once
 
 #include <aloft/detail/surface/byte_stream.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/surface/windows_file.hpp>
+#else
 #include <aloft/detail/surface/posix_file.hpp>
+#endif
 #include <aloft/file_mode.hpp>
 #include <aloft/file_path.hpp>
 #include <aloft/task.hpp>
@@ -38,8 +42,9 @@ public:
     public:
         using value_type = file;
         using detail::open_request::open_request;
-        [[nodiscard]] file finish(std::int32_t fd) const noexcept {
-            return file(detail::open_request::finish(fd), has(mode(), open_mode::direct));
+        [[nodiscard]] file finish(std::int32_t fd) const {
+            detail::descriptor opened = detail::open_request::finish(fd);
+            return file(std::move(opened), state());
         }
     };
 
@@ -51,7 +56,7 @@ public:
 
     /// Reads into `buffer` from `offset` bytes behind the beginning.
     [[nodiscard]] auto read_at(std::uint64_t offset, std::span<std::byte> buffer) const noexcept {
-        return detail::io_awaitable(detail::file_read_request(fd_.get(), direct_, buffer, offset));
+        return detail::io_awaitable(detail::file_read_request(fd_.get(), state_, buffer, offset));
     }
     [[nodiscard]] auto read_at(std::uint64_t offset, std::span<char> buffer) const noexcept {
         return read_at(offset, std::as_writable_bytes(buffer));
@@ -60,7 +65,7 @@ public:
     /// Writes `buffer` to `offset` bytes behind the beginning.
     [[nodiscard]] auto write_at(std::uint64_t offset,
                                 std::span<const std::byte> buffer) const noexcept {
-        return detail::io_awaitable(detail::file_write_request(fd_.get(), buffer, offset));
+        return detail::io_awaitable(detail::file_write_request(fd_.get(), state_, buffer, offset));
     }
     [[nodiscard]] auto write_at(std::uint64_t offset, std::string_view text) const noexcept {
         return write_at(offset, detail::bytes_of(text));
@@ -131,10 +136,11 @@ public:
     [[nodiscard]] int native_handle() const noexcept { return fd_.get(); }
 
 private:
-    file(detail::descriptor fd, bool direct) noexcept : fd_(std::move(fd)), direct_(direct) {}
+    file(detail::descriptor fd, detail::file_state state) noexcept
+        : fd_(std::move(fd)), state_(std::move(state)) {}
 
     detail::descriptor fd_;
-    bool direct_ = false;
+    detail::file_state state_;
 };
 
 /// Purpose: the whole content of a file: `auto bytes = co_await read_file(path);` as a

@@ -30,12 +30,24 @@ public:
         requires requires {
             { path.string() } -> std::convertible_to<std::string>;
         }
-        : text_(path.string()) {}
+        : text_(text_of(path)) {}
 
     [[nodiscard]] const std::string& string() const& noexcept { return text_; }
     [[nodiscard]] std::string string() && noexcept { return std::move(text_); }
 
 private:
+    /// In UTF-8 where the system's own text is of another kind.
+    template <class Path>
+    [[nodiscard]] static std::string text_of(const Path& path) {
+#if defined(_WIN32)
+        if constexpr (requires { path.u8string(); }) {
+            const auto text = path.u8string();
+            return std::string(text.begin(), text.end());
+        }
+#endif
+        return path.string();
+    }
+
     std::string text_;
 };
 

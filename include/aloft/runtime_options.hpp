@@ -19,7 +19,8 @@ namespace aloft::inline ALOFT_ABI {
 /// How a runtime talks to the operating system. `automatic` takes io_uring where the kernel offers it
 /// and whoever confines the process allows it, else epoll; runtime::backend() says which, and why.
 /// The environment variable ALOFT_BACKEND (automatic, io_uring or epoll) replaces `automatic`, and
-/// only that: a backend that the program names is the one that it gets, or an error.
+/// only that: a backend that the program names is the one that it gets, or an error. On Windows there
+/// is iocp alone.
 enum class backend { automatic, io_uring, epoll, iocp, simulated };
 
 /// Purpose: what a runtime is made of; pass it to the constructor.

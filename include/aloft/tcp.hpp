@@ -5,13 +5,16 @@
 
 #include <aloft/as_result.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/surface/windows_socket.hpp>
+#else
 #include <aloft/detail/surface/posix_socket.hpp>
+#endif
 #include <aloft/endpoint.hpp>
 #include <aloft/resolve.hpp>
 #include <aloft/task.hpp>
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -120,10 +123,7 @@ public:
 
     /// Ends one direction or both; a read that waits gives 0. No effect on an ended connection.
     void shutdown(shutdown_how how = shutdown_how::both) noexcept {
-        const int direction = how == shutdown_how::read    ? SHUT_RD
-                              : how == shutdown_how::write ? SHUT_WR
-                                                           : SHUT_RDWR;
-        detail::call_shutdown(socket_.get(), direction);
+        detail::shut_down(socket_.get(), how != shutdown_how::write, how != shutdown_how::read);
     }
 
     /// Closes the socket. No operation may be in flight.
@@ -138,10 +138,7 @@ public:
     }
 
     /// Sends small writes at once instead of waiting for acknowledgements (TCP_NODELAY).
-    void set_no_delay(bool on = true) {
-        detail::set_socket_flag(socket_.get(), IPPROTO_TCP, TCP_NODELAY, on,
-                                "tcp_stream::set_no_delay");
-    }
+    void set_no_delay(bool on = true) { detail::set_no_delay(socket_.get(), on); }
 
     /// The descriptor, for options that are not wrapped; it stays owned by the stream.
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
@@ -167,14 +164,13 @@ public:
         using value_type = tcp_stream;
         explicit accept_request(const tcp_listener& listener) noexcept : listener_(&listener) {}
 
-        int prepare(detail::operation& op) const noexcept {
-            op.kind = detail::operation_kind::accept;
-            op.fd = listener_->socket_.get();
-            op.flags = SOCK_CLOEXEC;
-            return listener_->closed() ? ECANCELED : 0;
+        int prepare(detail::operation& op) noexcept {
+            return listener_->closed()
+                       ? detail::canceled_number
+                       : call_.prepare(op, listener_->socket_.get(), listener_->closed_);
         }
-        [[nodiscard]] tcp_stream finish(std::int32_t fd) const noexcept {
-            return tcp_stream(detail::descriptor(fd));
+        [[nodiscard]] tcp_stream finish(std::int32_t answer) noexcept {
+            return tcp_stream(call_.finish(answer));
         }
         [[nodiscard]] std::error_code refine(std::error_code code) const noexcept {
             return listener_->closed() ? canceled_error() : code;
@@ -185,6 +181,7 @@ public:
 
     private:
         const tcp_listener* listener_;
+        detail::accept_call call_;
     };
 
     /// Listens on an address; port 0 takes a free one, see local_endpoint(). SO_REUSEADDR is set.
@@ -210,7 +207,7 @@ public:
     /// listener is destroyed.
     void close() noexcept {
         if (!closed_.exchange(true)) {
-            detail::call_shutdown(socket_.get(), SHUT_RDWR);
+            detail::end_accepts(socket_.get());
         }
     }
 

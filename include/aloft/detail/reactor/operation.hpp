@@ -28,11 +28,14 @@
 //    cancel() may come while submit() still runs: what the kernel does not know yet stays listed.
 // 8. Success beats a late cancellation: the result is the operation's own.
 // 9. This is how it is with a ring. Where there is none, the phases are in_flight, finished and
-//    released only, and `answers` says where the operation is (epoll.hpp).
+//    released only, and `answers` says where the operation is (epoll.hpp, iocp.hpp).
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/work_node.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/start_handoff.hpp>
+#endif
 
 #include <cstdint>
 
@@ -80,6 +83,22 @@ struct time_limit {
     mutable std::int64_t deadline = 0;
 };
 
+#if defined(_WIN32)
+/// What a completion port needs of an operation in flight: Windows' OVERLAPPED, told without its
+/// headers, and the list of what is in flight (iocp.hpp).
+struct completion_record {
+    std::uintptr_t internal = 0;
+    std::uintptr_t internal_high = 0;
+    std::uint32_t offset = 0;
+    std::uint32_t offset_high = 0;
+    void* event = nullptr;
+    operation* self = nullptr;
+    operation* next = nullptr;
+    operation* previous = nullptr;
+    start_handoff handoff;
+};
+#endif
+
 struct operation : work_node {
     // arguments
     void* address = nullptr;
@@ -100,6 +119,9 @@ struct operation : work_node {
     atomic<bool> stop_wanted{false};
     atomic<bool> abandoned{false};
     atomic<operation_phase> phase{operation_phase::idle};
+#if defined(_WIN32)
+    completion_record completion;
+#endif
 
     operation() = default;
     /// Only before it is submitted.

@@ -3,6 +3,10 @@
 // Layer: L2 reactor
 #pragma once
 
+#if defined(_WIN32)
+#include <aloft/detail/reactor/process_windows.hpp>
+#else
+
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/frame_depot.hpp>
 
@@ -71,3 +75,5 @@ inline void prepare_worker_thread(std::size_t index) noexcept {
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail
+
+#endif

@@ -5,7 +5,7 @@
 // membarrier(PRIVATE_EXPEDITED) interrupts every processor that runs a thread of this process; on
 // its way back each of them passes a full fence. It also makes a running owner of a ring pass the
 // kernel's exit path, where pending task work is run: answers of operations become visible
-// (worker.hpp uses it for both).
+// (worker.hpp uses it for both). On Windows FlushProcessWriteBuffers is the fence.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -14,6 +14,8 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(_WIN32)
+#include <aloft/detail/reactor/windows_api.hpp>
 #endif
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -26,6 +28,16 @@ inline void fence_all_threads() noexcept {
 /// Registers the process; idempotent. False where the system refuses.
 [[nodiscard]] inline bool register_process_fence() noexcept {
     return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+#elif defined(_WIN32)
+inline void fence_all_threads() noexcept {
+    ::FlushProcessWriteBuffers();
+}
+
+/// False under Wine, where the call is there and did nothing in version 8, and nothing tells the
+/// versions apart that do something.
+[[nodiscard]] inline bool register_process_fence() noexcept {
+    return ::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == nullptr;
 }
 #else
 inline void fence_all_threads() noexcept {

@@ -5,13 +5,17 @@
 // The program's choice comes first, then ALOFT_BACKEND, then what the kernel offers. Only a refusal
 // of io_uring as such (ring_unavailable: denied, unknown, or incomplete) leads from `automatic` to
 // epoll. What is merely used up, locked memory or descriptors, is an error that says what to raise:
-// another backend would hide it.
+// another backend would hide it. On Windows there is one, completion ports.
 #pragma once
 
 #include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/base/lean_memory.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/iocp.hpp>
+#else
 #include <aloft/detail/reactor/epoll.hpp>
 #include <aloft/detail/reactor/io_uring.hpp>
+#endif
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime_options.hpp>
@@ -52,16 +56,45 @@ struct chosen_reactors {
     if (name.empty() || name == "automatic") {
         return backend::automatic;
     }
+#if defined(_WIN32)
+    const char* const offered = "automatic or iocp";
+    if (name == "iocp") {
+        return backend::iocp;
+    }
+#else
+    const char* const offered = "automatic, io_uring or epoll";
     if (name == "io_uring") {
         return backend::io_uring;
     }
     if (name == "epoll") {
         return backend::epoll;
     }
+#endif
     throw_error(std::make_error_code(std::errc::invalid_argument),
                 "the environment variable ALOFT_BACKEND is \"" + std::string(name) +
-                    "\"; it may be automatic, io_uring or epoll");
+                    "\"; it may be " + offered);
 }
+
+#if defined(_WIN32)
+
+[[nodiscard]] inline chosen_reactors make_reactors(const runtime_options& options,
+                                                   std::size_t workers) {
+    const backend wanted = wanted_backend(options);
+    if (wanted != backend::automatic && wanted != backend::iocp) {
+        throw_error(std::make_error_code(std::errc::not_supported),
+                    "runtime_options::backend: this build offers iocp");
+    }
+    chosen_reactors made;
+    const std::shared_ptr<iocp_set> set = iocp_reactor::make_set();
+    for (std::size_t i = 0; i < workers; ++i) {
+        made.reactors.push_back(std::make_unique<iocp_reactor>(set));
+    }
+    made.make_another = [set] { return std::make_unique<iocp_reactor>(set); };
+    made.description = "iocp";
+    return made;
+}
+
+#else
 
 /// Throws what make_one throws, with the number of the one that could not be had.
 template <class Make>
@@ -157,5 +190,7 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
                                                     sentence_of(refused));
     }
 }
+
+#endif
 
 } // namespace aloft::inline ALOFT_ABI::detail

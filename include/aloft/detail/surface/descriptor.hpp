@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A file descriptor with one owner. Backends are told when it is closed.
+// A file descriptor, or the number of a handle, with one owner. Backends are told when it is closed.
 // Layer: L4 surface
 #pragma once
 
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/windows_handle.hpp>
+#else
 #include <aloft/detail/reactor/simulated_calls.hpp>
+#endif
 
 #include <utility>
 
@@ -31,7 +35,7 @@ public:
         const int old = std::exchange(fd_, fd);
         if (old >= 0) {
             end_descriptor_epoch(old);
-            call_close(old);
+            (void)call_close(old);
         }
     }
 

@@ -29,7 +29,6 @@
 #include <aloft/result.hpp>
 #include <aloft/runtime.hpp>
 
-#include <cerrno>
 #include <coroutine>
 #include <cstdint>
 #include <optional>
@@ -66,7 +65,7 @@ public:
         const environment* const env = environment_of(self);
         stop_state* const stop = stop_of(env);
         if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
-            operation_.result = -ECANCELED;
+            operation_.result = -canceled_number;
             return false;
         }
         operation_.coroutine = self;
@@ -93,7 +92,7 @@ public:
         }
         if (stop != nullptr && !begin_listening(*stop)) {
             detour::lift(operation_);
-            operation_.result = -ECANCELED;
+            operation_.result = -canceled_number;
             return false;
         }
         in_flight_ = true;
@@ -152,7 +151,7 @@ private:
         }
         // A call that a kernel thread makes for us ends in this way when it is cancelled.
         const bool canceled =
-            operation_.result == -EINTR &&
+            operation_.result == -interrupted_number &&
             (operation_.stop_wanted.load(std::memory_order_relaxed) || is_stopping_here());
         std::error_code code = canceled ? canceled_error() : system_error_code(-operation_.result);
         if constexpr (requires { request_.refine(code); }) {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Addresses for POSIX: between text, our plain form, and sockaddr.
+// Addresses, for POSIX and for Windows, whose calls agree in this: between text, our plain form, and sockaddr.
 // Layer: L4 surface
 #pragma once
 
 #include <aloft/error.hpp>
 
+#if defined(_WIN32)
+#include <aloft/detail/reactor/windows_handle.hpp>
+#else
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#endif
 
 #include <array>
 #include <charconv>
@@ -81,6 +85,15 @@ struct socket_address {
     return made;
 }
 
+/// The number of a network interface by its name; 0: there is none, or names are not offered.
+[[nodiscard]] inline std::uint32_t zone_by_name([[maybe_unused]] const char* name) noexcept {
+#if defined(_WIN32)
+    return 0;
+#else
+    return ::if_nametoindex(name);
+#endif
+}
+
 [[noreturn]] inline void bad_address(std::string_view text) {
     throw_error(std::make_error_code(std::errc::invalid_argument),
                 "endpoint: \"" + std::string(text) + "\" is not a numeric address");
@@ -99,7 +112,7 @@ struct socket_address {
     if (const std::size_t percent = host.find('%'); percent != std::string::npos) {
         const std::string zone = host.substr(percent + 1);
         host.resize(percent);
-        made.scope = ::if_nametoindex(zone.c_str());
+        made.scope = zone_by_name(zone.c_str());
         if (made.scope == 0) {
             const auto [end, error] =
                 std::from_chars(zone.data(), zone.data() + zone.size(), made.scope);

@@ -34,6 +34,11 @@ namespace aloft::inline ALOFT_ABI::detail {
     return flags;
 }
 
+/// What a file remembers besides its descriptor.
+struct file_state {
+    bool direct = false;
+};
+
 class open_request {
 public:
     using value_type = descriptor;
@@ -49,7 +54,7 @@ public:
     }
     [[nodiscard]] descriptor finish(std::int32_t fd) const noexcept { return descriptor(fd); }
     [[nodiscard]] std::string name() const { return "open " + path_; }
-    [[nodiscard]] open_mode mode() const noexcept { return mode_; }
+    [[nodiscard]] file_state state() const noexcept { return {has(mode_, open_mode::direct)}; }
 
 private:
     std::string path_;
@@ -63,9 +68,9 @@ class file_read_request {
 public:
     using value_type = std::size_t;
 
-    file_read_request(int fd, bool direct, std::span<std::byte> buffer,
+    file_read_request(int fd, const file_state& state, std::span<std::byte> buffer,
                       std::uint64_t offset) noexcept
-        : fd_(fd), direct_(direct), offset_(offset), buffer_(buffer) {}
+        : fd_(fd), direct_(state.direct), offset_(offset), buffer_(buffer) {}
 
     [[nodiscard]] std::optional<std::int32_t> attempt() const noexcept {
         if (direct_) {
@@ -100,7 +105,8 @@ class file_write_request {
 public:
     using value_type = std::size_t;
 
-    file_write_request(int fd, std::span<const std::byte> buffer, std::uint64_t offset) noexcept
+    file_write_request(int fd, const file_state&, std::span<const std::byte> buffer,
+                       std::uint64_t offset) noexcept
         : fd_(fd), offset_(offset), buffer_(buffer) {}
 
     int prepare(operation& op) const noexcept {

@@ -6,9 +6,13 @@
 #include <aloft/detail/surface/posix_address.hpp>
 #include <aloft/error.hpp>
 
+#if defined(_WIN32)
+#include <aloft/detail/reactor/windows_handle.hpp>
+#else
 #include <netdb.h>
 
 #include <cerrno>
+#endif
 #include <string>
 #include <system_error>
 #include <vector>
@@ -18,7 +22,13 @@ namespace aloft::inline ALOFT_ABI::detail {
 class resolve_error_category final : public std::error_category {
 public:
     [[nodiscard]] const char* name() const noexcept override { return "resolve"; }
-    [[nodiscard]] std::string message(int code) const override { return ::gai_strerror(code); }
+    [[nodiscard]] std::string message(int code) const override {
+#if defined(_WIN32)
+        return std::system_category().message(code);
+#else
+        return ::gai_strerror(code);
+#endif
+    }
 };
 
 [[nodiscard]] inline const std::error_category& resolve_errors() noexcept {
@@ -35,15 +45,20 @@ struct address_list {
 /// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
 [[nodiscard]] inline std::error_code look_up(const std::string& host, const std::string& service,
                                              bool numeric, std::vector<raw_endpoint>& found) {
+#if defined(_WIN32)
+    start_winsock();
+#endif
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = numeric ? AI_NUMERICHOST | AI_NUMERICSERV : AI_ADDRCONFIG;
     addrinfo* list = nullptr;
     const int failed = ::getaddrinfo(host.empty() ? nullptr : host.c_str(),
                                      service.empty() ? nullptr : service.c_str(), &hints, &list);
+#if !defined(_WIN32)
     if (failed == EAI_SYSTEM) {
         return system_error_code(errno);
     }
+#endif
     if (failed != 0) {
         return {failed, resolve_errors()};
     }

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -63,6 +64,19 @@ inline void set_socket_flag(int fd, int level, int option, bool on, const char* 
     if (call_setsockopt(fd, level, option, on ? 1 : 0) != 0) {
         throw_errno(errno, name);
     }
+}
+
+inline void set_no_delay(int fd, bool on) {
+    set_socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, on, "tcp_stream::set_no_delay");
+}
+
+inline void shut_down(int fd, bool reading, bool writing) noexcept {
+    call_shutdown(fd, reading && writing ? SHUT_RDWR : reading ? SHUT_RD : SHUT_WR);
+}
+
+/// Ends the accepts that wait, and those that come later.
+inline void end_accepts(int fd) noexcept {
+    call_shutdown(fd, SHUT_RDWR);
 }
 
 class receive_request {
@@ -139,6 +153,18 @@ private:
     socket_address address_;
     std::string name_;
     descriptor socket_;
+};
+
+/// The operation of an accept.
+class accept_call {
+public:
+    int prepare(operation& op, int listener, const std::atomic<bool>&) const noexcept {
+        op.kind = operation_kind::accept;
+        op.fd = listener;
+        op.flags = SOCK_CLOEXEC;
+        return 0;
+    }
+    [[nodiscard]] descriptor finish(std::int32_t fd) const noexcept { return descriptor(fd); }
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

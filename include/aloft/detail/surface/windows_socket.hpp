@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// Sockets for Windows: making them, and the descriptions of their operations.
+// Layer: L4 surface
+#pragma once
+
+#if defined(_WIN32)
+
+#include <aloft/detail/reactor/windows_handle.hpp>
+#include <aloft/detail/surface/byte_stream.hpp>
+#include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/posix_address.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+[[noreturn]] inline void throw_socket_error(const std::string& what) {
+    throw_errno(::WSAGetLastError(), what);
+}
+
+/// Not inherited by child processes. -1 in it: see WSAGetLastError.
+[[nodiscard]] inline descriptor open_tcp_socket(bool v6) {
+    start_winsock();
+    return descriptor(
+        number_of_socket(::WSASocketW(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP, nullptr, 0,
+                                      WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)));
+}
+
+/// SO_REUSEADDR means something else here: it would let others take the address. A port whose former
+/// connections linger can be bound without it.
+[[nodiscard]] inline descriptor listen_tcp(const raw_endpoint& local, int backlog,
+                                           const std::string& name) {
+    descriptor socket = open_tcp_socket(local.v6);
+    if (!socket.valid()) {
+        throw_socket_error("listen on " + name + ": socket");
+    }
+    const socket_address address = to_socket_address(local);
+    if (::bind(socket_of(socket.get()), address.data(), address.length) != 0) {
+        throw_socket_error("listen on " + name + ": bind");
+    }
+    if (::listen(socket_of(socket.get()), backlog) != 0) {
+        throw_socket_error("listen on " + name);
+    }
+    return socket;
+}
+
+[[nodiscard]] inline raw_endpoint local_address(int fd) {
+    socket_address address;
+    if (::getsockname(socket_of(fd), address.data(), &address.length) != 0) {
+        throw_socket_error("local_endpoint: getsockname");
+    }
+    return from_socket_address(address.data());
+}
+
+[[nodiscard]] inline raw_endpoint remote_address(int fd) {
+    socket_address address;
+    if (::getpeername(socket_of(fd), address.data(), &address.length) != 0) {
+        throw_socket_error("remote_endpoint: getpeername");
+    }
+    return from_socket_address(address.data());
+}
+
+inline void set_socket_flag(int fd, int level, int option, bool on, const char* name) {
+    const int value = on ? 1 : 0;
+    if (::setsockopt(socket_of(fd), level, option, reinterpret_cast<const char*>(&value),
+                     sizeof value) != 0) {
+        throw_socket_error(name);
+    }
+}
+
+inline void set_no_delay(int fd, bool on) {
+    set_socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, on, "tcp_stream::set_no_delay");
+}
+
+inline void shut_down(int fd, bool reading, bool writing) noexcept {
+    const int how = reading && writing ? SD_BOTH : reading ? SD_RECEIVE : SD_SEND;
+    (void)::shutdown(socket_of(fd), how);
+}
+
+/// Ends the accepts that wait; those that begin later look at the listener's flag (iocp.hpp).
+inline void end_accepts(int fd) noexcept {
+    (void)::CancelIoEx(handle_of(fd), nullptr);
+}
+
+class receive_request {
+public:
+    using value_type = std::size_t;
+
+    receive_request(int fd, std::span<std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+    int prepare(operation& op) const noexcept {
+        op.kind = operation_kind::receive;
+        op.fd = fd_;
+        op.address = buffer_.data();
+        op.length = transfer_length(buffer_.size());
+        return 0;
+    }
+    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
+        return static_cast<std::size_t>(bytes);
+    }
+    [[nodiscard]] std::string name() const { return "receive on socket " + std::to_string(fd_); }
+
+private:
+    int fd_;
+    std::span<std::byte> buffer_;
+};
+
+class send_request {
+public:
+    using value_type = std::size_t;
+
+    send_request(int fd, std::span<const std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+    int prepare(operation& op) const noexcept {
+        op.kind = operation_kind::send;
+        op.fd = fd_;
+        op.address = const_cast<std::byte*>(buffer_.data()); // only read
+        op.length = transfer_length(buffer_.size());
+        return 0;
+    }
+    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
+        return static_cast<std::size_t>(bytes);
+    }
+    [[nodiscard]] std::string name() const { return "send on socket " + std::to_string(fd_); }
+
+private:
+    int fd_;
+    std::span<const std::byte> buffer_;
+};
+
+/// Gives a connected socket; the socket is closed if it fails or is abandoned.
+class connect_request {
+public:
+    using value_type = descriptor;
+
+    connect_request(const raw_endpoint& remote, std::string name)
+        : v6_(remote.v6), address_(to_socket_address(remote)), name_(std::move(name)) {}
+
+    int prepare(operation& op) noexcept {
+        socket_ = open_tcp_socket(v6_);
+        raw_endpoint any;
+        any.v6 = v6_;
+        const socket_address local = to_socket_address(any);
+        // ConnectEx wants a bound socket.
+        if (!socket_.valid() || ::bind(socket_of(socket_.get()), local.data(), local.length) != 0) {
+            return ::WSAGetLastError();
+        }
+        op.kind = operation_kind::connect;
+        op.fd = socket_.get();
+        op.address = address_.data();
+        op.offset = static_cast<std::uint64_t>(address_.length);
+        return 0;
+    }
+    [[nodiscard]] descriptor finish(std::int32_t) noexcept {
+        // Without it the socket does not know its own addresses, nor can it be shut down.
+        (void)::setsockopt(socket_of(socket_.get()), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr,
+                           0);
+        return std::move(socket_);
+    }
+    [[nodiscard]] std::string name() const { return "connect to " + name_; }
+
+private:
+    bool v6_;
+    socket_address address_;
+    std::string name_;
+    descriptor socket_;
+};
+
+/// The operation of an accept: the socket to be connected is made before.
+class accept_call {
+public:
+    int prepare(operation& op, int listener, const std::atomic<bool>& closed) noexcept {
+        sockaddr_storage local{};
+        socklen_t length = sizeof local;
+        if (::getsockname(socket_of(listener), reinterpret_cast<sockaddr*>(&local), &length) != 0) {
+            return ::WSAGetLastError();
+        }
+        socket_ = open_tcp_socket(local.ss_family == AF_INET6);
+        if (!socket_.valid()) {
+            return ::WSAGetLastError();
+        }
+        listener_ = listener;
+        op.kind = operation_kind::accept;
+        op.fd = listener;
+        op.address = addresses_.data();
+        op.length = address_room;
+        op.second = reinterpret_cast<void*>(static_cast<std::intptr_t>(socket_.get()));
+        op.offset = reinterpret_cast<std::uintptr_t>(&closed);
+        return 0;
+    }
+    [[nodiscard]] descriptor finish(std::int32_t) noexcept {
+        const SOCKET listener = socket_of(listener_);
+        (void)::setsockopt(socket_of(socket_.get()), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                           reinterpret_cast<const char*>(&listener), sizeof listener);
+        return std::move(socket_);
+    }
+
+private:
+    static constexpr std::size_t address_room =
+        sizeof(sockaddr_in6) + 16; // AcceptEx demands the 16
+
+    descriptor socket_;
+    int listener_ = -1;
+    std::array<char, 2 * address_room> addresses_{};
+};
+
+} // namespace aloft::inline ALOFT_ABI::detail
+
+#endif
