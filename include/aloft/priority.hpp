@@ -83,6 +83,12 @@ template <detail::awaitable Awaitable>
         p, detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto with_priority(priority, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 /// spawn() as work of this class.
 template <detail::spawnable Work>
 auto spawn(priority p, Work&& work) {

@@ -158,6 +158,12 @@ template <std::derived_from<detail::task_place> Where, detail::awaitable Awaitab
         *where.root_environment().exec, detail::as_task(std::forward<Awaitable>(awaitable)));
 }
 
+template <std::derived_from<detail::task_place> Where, class A>
+    requires(!detail::awaitable<A>)
+[[nodiscard]] auto run_on(Where&, A&&) {
+    return detail::refuse_to_await<A>();
+}
+
 /// Purpose: `co_await resume_on(where);` moves the rest of the calling task to another runtime or to a
 /// strand, behind what is ready there; so also whatever it awaits, forks or waits for later. Its caller
 /// is not moved: when the task ends, whoever awaits it goes on where that belongs. Use it in a task<T>;

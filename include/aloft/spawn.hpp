@@ -243,7 +243,7 @@ auto spawn(Work&&) {
 }
 template <class Runtime, class Work>
     requires(!detail::spawnable<Work> ||
-             !std::derived_from<std::remove_cvref_t<Runtime>, detail::environment_owner>)
+             !std::derived_from<std::remove_cvref_t<Runtime>, detail::task_place>)
 auto spawn(Runtime&&, Work&&) {
     return detail::refuse_to_spawn<Runtime, Work>();
 }

@@ -96,7 +96,7 @@ template <class A>
 void sync_wait(A&&) {
     (void)detail::refuse_to_await<A>();
 }
-template <std::derived_from<detail::environment_owner> Runtime, class A>
+template <std::derived_from<detail::task_place> Runtime, class A>
     requires(!detail::awaitable<A>)
 void sync_wait(Runtime&, A&&) {
     (void)detail::refuse_to_await<A>();

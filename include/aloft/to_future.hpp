@@ -70,7 +70,7 @@ template <class A>
 [[nodiscard]] auto to_future(A&&) {
     return detail::refuse_to_await<A>();
 }
-template <std::derived_from<detail::environment_owner> Runtime, class A>
+template <std::derived_from<detail::task_place> Runtime, class A>
     requires(!detail::awaitable<A>)
 [[nodiscard]] auto to_future(Runtime&, A&&) {
     return detail::refuse_to_await<A>();

@@ -2,6 +2,8 @@
 // Each statement hands something over that cannot be awaited, of a type of its own, because a
 // compiler says a sentence once for each type. Exactly one error each.
 #include <aloft/as_result.hpp>
+#include <aloft/priority.hpp>
+#include <aloft/run_on.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/std_stop_token.hpp>
 #include <aloft/sync_wait.hpp>
@@ -37,6 +39,8 @@ void hand_over(runtime& rt, stop_token token, number<0> named) {
     (void)when_any(work(), number<7>());
     (void)with_stop(token, number<8>());
     (void)with_stop(std::stop_token(), number<9>());
+    (void)run_on(rt, number<10>());
+    (void)with_priority(priority::high, number<11>());
     auto limited = with_timeout(1s, work());
     (void)with_timeout(1s, limited);
 }
