@@ -60,7 +60,9 @@ TEST_CASE("a shared_mutex is held by one writer or by many readers") {
         CHECK(m.try_lock());
     }
     auto both = [&]() -> task<bool> {
-        { const auto writer = co_await m.lock(); }
+        {
+            const auto writer = co_await m.lock();
+        }
         const auto one = co_await m.lock_shared();
         const auto two = co_await m.lock_shared();
         co_return one.owns_lock() && two.owns_lock() && !m.try_lock();

@@ -245,7 +245,7 @@ TEST_CASE("waiting for a notification has a limit, with and without a predicate"
         }
         const bool first = co_await a;
         const bool second = co_await b;
-        co_return first && second;
+        co_return first&& second;
     };
     CHECK(sync_wait(rt, in_time()));
     CHECK(m.try_lock());

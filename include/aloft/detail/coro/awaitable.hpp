@@ -54,10 +54,11 @@ inline constexpr bool owns_its_result = false;
 /// What a task that awaits A ends with: values are moved out of temporaries, or copied where others
 /// may need them.
 template <class A>
-using task_result_t = std::conditional_t<
-    std::is_rvalue_reference_v<await_result_t<A>> ||
-        (!std::is_lvalue_reference_v<A> && owns_its_result<std::remove_cvref_t<A>>),
-    std::remove_reference_t<await_result_t<A>>, await_result_t<A>>;
+using task_result_t =
+    std::conditional_t<std::is_rvalue_reference_v<await_result_t<A>> ||
+                           (!std::is_lvalue_reference_v<A> &&
+                            owns_its_result<std::remove_cvref_t<A>>),
+                       std::remove_reference_t<await_result_t<A>>, await_result_t<A>>;
 
 template <class A>
 inline constexpr bool is_task = false;
