@@ -9,6 +9,7 @@
 #include "queues.hpp"
 #include "sleeping.hpp"
 #include "stopping.hpp"
+#include "strand.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -44,6 +45,7 @@ constexpr entry programs[] = {
     {"stop_and_leave", &explore<model::stop_and_leave>},
     {"stop_above", &explore<model::stop_above>},
     {"stop_twice", &explore<model::stop_twice>},
+    {"strand_of_two", &explore<model::strand_of_two>},
     // With a bug each:
     {"sleeper_looks_once",
      &explore<model::fork_and_sleep<model::sleep_rules{.looks_again = false}>>},

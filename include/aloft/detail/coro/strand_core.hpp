@@ -106,6 +106,8 @@ public:
     [[nodiscard]] sink_pointer sink() const noexcept override { return pool->sink(); }
 
 private:
+    friend struct strand_core_view; // the tests' explorer
+
     static constexpr std::uint32_t most_turns = 64;
 
     static work_node* idle() noexcept { return nullptr; }
