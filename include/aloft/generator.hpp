@@ -5,6 +5,10 @@
 // 1. The generator object owns the frame. Between two steps the coroutine is suspended at a co_yield,
 //    and the yielded expression, to which the iterator refers, lives.
 // 2. An exception leaves the coroutine through begin() or ++ of the loop, and ends the sequence.
+// 3. A generator that yields elements_of(another) hands the loop on to that one: the outermost promise,
+//    `root_` of them all, knows the innermost coroutine, which the loop resumes directly, however deep.
+//    When that ends, the one that waits for it is resumed by the loop in step(), not by it: neither
+//    nesting nor ending grows the stack. What it threw comes out of that co_yield.
 #pragma once
 
 #include <aloft/config.hpp>
@@ -25,6 +29,25 @@
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI {
+
+template <class T>
+class generator;
+
+/// Purpose: `co_yield elements_of(walk(node->left));` in a generator<T> yields everything that another
+/// generator<T> yields, one after the other. What that throws comes out of the co_yield.
+///
+/// Thread safety, cancellation: as generator. Lifetime: moves the generator into the frame.
+/// Errors: an empty one, or one that is within elements_of itself, ends the program with a sentence that
+/// says so. Cost: a step is a jump there and back, at any depth.
+template <class T>
+class elements_of {
+public:
+    explicit elements_of(generator<T>&& from) noexcept : from_(&from) {}
+
+private:
+    friend generator<T>;
+    generator<T>* from_;
+};
 
 /// Purpose: `generator<int> digits() { for (int i = 0; i < 10; ++i) co_yield i; }`, for loops and
 /// views: `for (int d : digits())`. T may be a value, which is then read as `T&`, or a reference.
@@ -52,16 +75,26 @@ public:
             return generator(std::coroutine_handle<promise_type>::from_promise(*this));
         }
         [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
-        [[nodiscard]] std::suspend_always final_suspend() const noexcept { return {}; }
+        [[nodiscard]] auto final_suspend() const noexcept {
+            struct awaiter : std::suspend_always {
+                void await_suspend(std::coroutine_handle<promise_type> ended) const noexcept {
+                    promise_type& nested = ended.promise();
+                    if (nested.waiting_ != nullptr) {
+                        nested.root_->go_on_with(nested.waiting_);
+                    }
+                }
+            };
+            return awaiter{};
+        }
 
         [[nodiscard]] std::suspend_always yield_value(reference value) noexcept {
-            current_ = __builtin_addressof(value);
+            root_->current_ = __builtin_addressof(value);
             return {};
         }
         [[nodiscard]] std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept
             requires(!std::is_rvalue_reference_v<T>)
         {
-            current_ = __builtin_addressof(value);
+            root_->current_ = __builtin_addressof(value);
             return {};
         }
         /// A copy lives in the awaiter, for the length of the co_yield.
@@ -73,10 +106,14 @@ public:
                 value_type copy;
                 promise_type* promise;
                 void await_suspend(std::coroutine_handle<>) noexcept {
-                    promise->current_ = __builtin_addressof(copy);
+                    promise->root_->current_ = __builtin_addressof(copy);
                 }
             };
             return copy_awaiter{{}, value, this};
+        }
+
+        [[nodiscard]] auto yield_value(elements_of<T> nested) noexcept {
+            return nested_awaiter(std::move(*nested.from_), *this);
         }
 
         void return_void() const noexcept {}
@@ -92,8 +129,23 @@ public:
 
     private:
         friend generator;
-        pointer current_ = nullptr;
+        friend class nested_awaiter;
+
+        /// Of the root: what the loop resumes next, without being asked.
+        void go_on_with(std::coroutine_handle<promise_type> next) noexcept {
+            innermost_ = next;
+            goes_on_ = true;
+        }
+
+        promise_type* root_ = this;
+        std::coroutine_handle<promise_type> waiting_{}; // for this one's end
+        generator* owner_ = nullptr;                    // there
         std::exception_ptr error_;
+        // the root's
+        pointer current_ = nullptr;
+        std::coroutine_handle<promise_type> innermost_ =
+            std::coroutine_handle<promise_type>::from_promise(*this);
+        bool goes_on_ = false;
     };
 
     class iterator {
@@ -147,20 +199,64 @@ public:
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
+    /// Owns the nested generator while the one around it waits.
+    class nested_awaiter {
+    public:
+        nested_awaiter(generator&& nested, promise_type& around) noexcept
+            : nested_(std::move(nested)), around_(around) {
+            detail::require(nested_.coroutine_ != nullptr,
+                            "an empty generator (moved from) was used");
+            detail::require(
+                nested_.coroutine_.promise().innermost_ == nested_.coroutine_,
+                "elements_of: a generator that is inside of another one cannot be moved "
+                "into a third");
+        }
+        [[nodiscard]] bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<promise_type> around) noexcept {
+            promise_type& inner = nested_.coroutine_.promise();
+            inner.root_ = around_.root_;
+            inner.waiting_ = around;
+            inner.owner_ = &nested_;
+            inner.root_->go_on_with(nested_.coroutine_);
+        }
+        void await_resume() {
+            if (const std::exception_ptr& error = nested_.coroutine_.promise().error_) {
+                std::rethrow_exception(error);
+            }
+        }
+
+    private:
+        generator nested_;
+        promise_type& around_;
+    };
+
     explicit generator(std::coroutine_handle<promise_type> coroutine) noexcept
         : coroutine_(coroutine) {}
 
     static void step(std::coroutine_handle<promise_type> coroutine) {
-        coroutine.resume();
+        promise_type& root = coroutine.promise();
+        do {
+            root.goes_on_ = false;
+            root.innermost_.resume();
+        } while (root.goes_on_);
         if (coroutine.promise().error_) [[unlikely]] {
             std::rethrow_exception(std::exchange(coroutine.promise().error_, nullptr));
         }
     }
 
+    /// From the innermost one outwards, so that a deep nesting does not grow the stack.
     void destroy() noexcept {
-        if (coroutine_ != nullptr) {
-            coroutine_.destroy();
+        if (coroutine_ == nullptr) {
+            return;
         }
+        for (auto each = coroutine_.promise().innermost_;
+             each != coroutine_ && each.promise().waiting_ != nullptr;) {
+            const auto around = each.promise().waiting_;
+            each.promise().owner_->coroutine_ = nullptr;
+            each.destroy();
+            each = around;
+        }
+        coroutine_.destroy();
     }
 
     std::coroutine_handle<promise_type> coroutine_;

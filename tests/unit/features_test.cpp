@@ -252,6 +252,25 @@ TEST_CASE("generator") {
     CHECK(sum == 10);
 }
 
+namespace {
+
+generator<int> countdown(int from) {
+    if (from > 0) {
+        co_yield from;
+        co_yield aloft::elements_of(countdown(from - 1));
+    }
+}
+
+} // namespace
+
+TEST_CASE("recursive generator") {
+    std::vector<int> seen;
+    for (const int each : countdown(3)) {
+        seen.push_back(each);
+    }
+    CHECK(seen == std::vector{3, 2, 1});
+}
+
 TEST_CASE("async generator that may be left early") {
     bool cleaned = false;
     struct cleaner {

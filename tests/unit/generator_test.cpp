@@ -40,6 +40,7 @@
 
 using namespace std::chrono_literals;
 using aloft::async_generator;
+using aloft::elements_of;
 using aloft::generator;
 using aloft::runtime;
 using aloft::runtime_options;
@@ -181,6 +182,117 @@ TEST_CASE("an exception leaves a generator through the loop") {
     CHECK_THROWS_AS(read(false), std::runtime_error);
     CHECK(seen == 1);
     CHECK(counted::alive() == 0);
+}
+
+namespace {
+
+struct tree {
+    int value;
+    std::unique_ptr<tree> left;
+    std::unique_ptr<tree> right;
+};
+
+std::unique_ptr<tree> make_tree(int first, int last) {
+    if (first > last) {
+        return nullptr;
+    }
+    const int middle = (first + last) / 2;
+    return std::make_unique<tree>(
+        tree{middle, make_tree(first, middle - 1), make_tree(middle + 1, last)});
+}
+
+generator<const int&> in_order(const tree* at) {
+    if (at == nullptr) {
+        co_return;
+    }
+    co_yield elements_of(in_order(at->left.get()));
+    co_yield at->value;
+    co_yield elements_of(in_order(at->right.get()));
+}
+
+generator<int> nested(int depth) {
+    const counted local(depth);
+    if (depth > 0) {
+        co_yield elements_of(nested(depth - 1));
+    }
+    co_yield depth;
+}
+
+generator<std::string> fails_inside(int depth) {
+    if (depth == 0) {
+        throw std::runtime_error("at the bottom");
+    }
+    std::string name = std::to_string(depth);
+    co_yield name;
+    co_yield elements_of(fails_inside(depth - 1));
+}
+
+} // namespace
+
+TEST_CASE("elements_of walks a tree in order") {
+    const std::unique_ptr<tree> root = make_tree(1, 100);
+    int expected = 0;
+    for (const int& each : in_order(root.get())) {
+        REQUIRE(each == ++expected);
+    }
+    CHECK(expected == 100);
+}
+
+TEST_CASE("generators nested a hundred thousand deep neither grow the stack nor leave a frame") {
+    constexpr int depth = 100'000;
+    int expected = 0;
+    for (const int each : nested(depth)) {
+        REQUIRE(each == expected++);
+    }
+    CHECK(expected == depth + 1);
+    CHECK(counted::alive() == 0);
+    {
+        generator<int> left_early = nested(depth);
+        CHECK(*left_early.begin() == 0);
+        CHECK(counted::alive() == depth + 1);
+    }
+    CHECK(counted::alive() == 0);
+}
+
+TEST_CASE("what a nested generator throws comes out of its co_yield, and the sequence may go on") {
+    const auto survives = []() -> generator<std::string> {
+        std::string said;
+        try {
+            co_yield elements_of(fails_inside(2));
+        } catch (const std::runtime_error& error) {
+            said = error.what();
+        }
+        co_yield said;
+    };
+    std::vector<std::string> seen;
+    for (std::string& each : survives()) {
+        seen.push_back(each);
+    }
+    CHECK(seen == std::vector<std::string>{"2", "1", "at the bottom"});
+    const auto read = [] {
+        for (std::string& each : fails_inside(1)) {
+            each.clear();
+        }
+    };
+    CHECK_THROWS_AS(read(), std::runtime_error);
+}
+
+TEST_CASE("a generator that has begun goes on where it was within another") {
+    const auto numbers = []() -> generator<int> {
+        for (int i = 0; i < 4; ++i) {
+            co_yield i;
+        }
+    };
+    const auto rest_of = [](generator<int> begun) -> generator<int> {
+        co_yield elements_of(std::move(begun));
+    };
+    generator<int> begun = numbers();
+    CHECK(*begun.begin() == 0);
+    std::vector<int> seen;
+    for (const int each : rest_of(std::move(begun))) {
+        seen.push_back(each);
+    }
+    CHECK(seen == std::vector<int>{1, 2, 3});
 }
 
 TEST_CASE("an async_generator yields its values in order and waits in between") {
