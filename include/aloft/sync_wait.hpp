@@ -9,6 +9,7 @@
 //    implementation of atomic waiting does; at worst it wakes somebody who looks again.
 #pragma once
 
+#include <aloft/detail/base/atomic_wait.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
@@ -28,7 +29,7 @@ public:
         executor* const exec = root.env == nullptr ? nullptr : root.env->exec;
         // order(sync_wait.ended): release; the task's result becomes visible to the waiting thread
         self.ended_.store(1, std::memory_order_release); // PUBLISHED
-        self.ended_.notify_one();
+        notify_waiters(self.ended_, false);
         if (exec != nullptr) {
             count_ended(*exec);
         }
@@ -37,7 +38,7 @@ public:
 
     void wait() const noexcept {
         // order(sync_wait.ended): acquire; the task's result becomes visible
-        ended_.wait(0, std::memory_order_acquire);
+        wait_while(ended_, 0, std::memory_order_acquire);
     }
 
 private:

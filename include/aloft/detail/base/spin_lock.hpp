@@ -15,6 +15,7 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/atomic_wait.hpp>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -66,11 +67,11 @@ private:
         }
         // order(spin_lock.state): acquire; as above
         while (state_.exchange(awaited, std::memory_order_acquire) != free) {
-            state_.wait(awaited, std::memory_order_relaxed);
+            wait_while(state_, awaited, std::memory_order_relaxed);
         }
     }
 
-    ALOFT_NOINLINE void wake_one() noexcept { state_.notify_one(); }
+    ALOFT_NOINLINE void wake_one() noexcept { notify_waiters(state_, false); }
 
     atomic<int> state_{free};
 };

@@ -27,6 +27,7 @@
 
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/atomic_wait.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 
 #include <cstdint>
@@ -123,7 +124,7 @@ public:
         }
         // order(stop.running): acquire; what run() did becomes visible
         while (running_.load(std::memory_order_acquire) == &node) {
-            running_.wait(&node, std::memory_order_relaxed);
+            wait_while(running_, &node, std::memory_order_relaxed);
         }
     }
 
@@ -146,13 +147,13 @@ public:
             node->run(*node); // the node may be gone behind this
             // order(stop.running): release; what run() did becomes visible
             running_.store(nullptr, std::memory_order_release);
-            running_.notify_all();
+            notify_waiters(running_, true);
             lock_.lock();
         }
         lock_.unlock();
         // order(stop.flags): release; the destructor may go on
         flags_.store(flags | finished, std::memory_order_release); // PUBLISHED
-        flags_.notify_all();
+        notify_waiters(flags_, true);
         return true;
     }
 
@@ -173,7 +174,7 @@ private:
         while ((flags & (stopped | finished)) == stopped) {
             require(runner_ != thread_mark(),
                     "a stop_source was destroyed by a callback of its own");
-            flags_.wait(flags, std::memory_order_relaxed);
+            wait_while(flags_, flags, std::memory_order_relaxed);
             flags = flags_.load(std::memory_order_acquire);
         }
     }

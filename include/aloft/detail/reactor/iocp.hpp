@@ -278,6 +278,8 @@ private:
         if (!begun || stopped) {
             guests_.fetch_sub(1, std::memory_order_relaxed);
             answer_here(op, stopped ? -canceled_number : -ERROR_NOT_ENOUGH_MEMORY);
+        } else {
+            set_->helpers.send();
         }
     }
 
