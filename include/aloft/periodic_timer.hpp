@@ -92,7 +92,8 @@ private:
 
 class [[nodiscard]] periodic_timer::tick_awaiter : detail::sleep_awaiter {
 public:
-    explicit tick_awaiter(periodic_timer& of) noexcept : sleep_awaiter(0), timer_(&of) {}
+    explicit tick_awaiter(periodic_timer& of) noexcept
+        : sleep_awaiter(0, detail::sleep_kind::ends_at), timer_(&of) {}
     tick_awaiter(tick_awaiter&& other) noexcept
         : sleep_awaiter(std::move(other)), timer_(other.timer_) {}
     ~tick_awaiter() { end(); }
@@ -111,7 +112,7 @@ public:
             }
             return false;
         }
-        deadline = due - now;
+        deadline = due;
         timer_->waiting_ = waits_ = true;
         return sleep_awaiter::await_suspend(self); // PUBLISHED if true
     }

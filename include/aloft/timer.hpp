@@ -3,6 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/clock.hpp>
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/frame_allocator.hpp>
 #include <aloft/detail/base/lean_chrono.hpp>
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <new>
+#include <type_traits>
 
 namespace aloft::inline ALOFT_ABI {
 namespace detail {
@@ -114,11 +116,18 @@ private:
     std::coroutine_handle<> sleeping_;
 };
 
-/// Until it is awaited, `deadline` is the time to sleep; movable only so long.
+enum class sleep_kind : bool { lasts, ends_at };
+
+/// Until it is awaited, `deadline` is the time to sleep, or the point in time; movable only so long.
 class [[nodiscard]] sleep_awaiter : protected timer {
 public:
-    explicit sleep_awaiter(clock_ns nanoseconds) noexcept { deadline = nanoseconds; }
-    sleep_awaiter(sleep_awaiter&& other) noexcept : timer() { deadline = other.deadline; }
+    explicit sleep_awaiter(clock_ns nanoseconds, sleep_kind kind = sleep_kind::lasts) noexcept
+        : kind_(kind) {
+        deadline = nanoseconds;
+    }
+    sleep_awaiter(sleep_awaiter&& other) noexcept : timer(), kind_(other.kind_) {
+        deadline = other.deadline;
+    }
     ~sleep_awaiter() {
         if (sleeping_) [[unlikely]] {
             sleep_stop* const stop = stoppable ? sleep_stop::of(*this) : nullptr;
@@ -148,7 +157,9 @@ public:
             return false;
         }
         const detail::start_place place(env);
-        deadline = after_now(env, deadline);
+        if (kind_ == sleep_kind::lasts) {
+            deadline = after_now(env, deadline);
+        }
         coroutine = self;
         if (stop != nullptr) [[unlikely]] {
             return start_stoppable(place, *stop, need_executor(env, "sleep"));
@@ -187,9 +198,20 @@ private:
         return false;
     }
 
+    sleep_kind kind_;
     bool begun_ = false;
     bool sleeping_ = false;
 };
+
+/// Whether a time of this clock is one of the clock that deadlines are told by, here.
+template <class Clock>
+[[nodiscard]] bool is_clock_of_deadlines() noexcept {
+    if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
+        return world_of(current_environment()) == nullptr;
+    } else {
+        return std::is_same_v<Clock, clock>;
+    }
+}
 
 } // namespace detail
 
@@ -206,8 +228,8 @@ template <class Rep, class Period>
     return detail::sleep_awaiter(detail::to_nanoseconds(duration));
 }
 
-/// The same until a point in time; for clocks other than steady_clock the remaining time is taken
-/// when this is called.
+/// The same until a point in time; for clocks other than steady_clock and aloft::clock the remaining
+/// time is taken when this is called.
 template <class Clock, class Duration>
 [[nodiscard]] auto sleep_until(const std::chrono::time_point<Clock, Duration>& deadline) {
     const auto now = Clock::now();
@@ -216,6 +238,10 @@ template <class Clock, class Duration>
                                       detail::long_seconds(now.time_since_epoch());
     if (left > detail::longest_sleep || deadline <= now) {
         return detail::sleep_awaiter(detail::to_nanoseconds(left));
+    }
+    if (detail::is_clock_of_deadlines<Clock>()) {
+        return detail::sleep_awaiter(detail::to_nanoseconds(deadline.time_since_epoch()),
+                                     detail::sleep_kind::ends_at);
     }
     return detail::sleep_awaiter(detail::to_nanoseconds(deadline - now));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How many rounds a stress test makes: fewer where a sanitizer makes every round slow.
+// How many rounds a stress test makes: fewer where a sanitizer makes every round slow, or where the
+// build says so (ALOFT_TEST_SLOWDOWN).
 #pragma once
 
 #include <aloft/config.hpp>
@@ -8,9 +9,13 @@
 
 namespace testing {
 
+#if defined(ALOFT_TEST_SLOWDOWN)
+inline constexpr std::size_t slowdown = ALOFT_TEST_SLOWDOWN;
+#else
 inline constexpr std::size_t slowdown = ALOFT_TSAN ? 10 : (ALOFT_ASAN ? 5 : 1);
+#endif
 
-/// `full` without sanitizers, and a fixed part of it with them.
+/// `full`, or a fixed part of it.
 [[nodiscard]] constexpr std::size_t scaled(std::size_t full) noexcept {
     return full / slowdown > 0 ? full / slowdown : 1;
 }
