@@ -26,12 +26,16 @@ constinit inline environment_hook default_environment_hook = nullptr;
     return env;
 }
 
+[[noreturn]] ALOFT_NOINLINE inline void refuse_without_runtime(const char* who) {
+    throw_error(std::make_error_code(std::errc::operation_not_permitted),
+                std::string(who) + ": the program has no runtime; include <aloft/runtime.hpp>");
+}
+
 /// The same, or std::system_error where there is none.
 [[nodiscard]] inline const environment& need_environment(const char* who) {
     const environment* env = find_environment();
     if (env == nullptr) {
-        throw_error(std::make_error_code(std::errc::operation_not_permitted),
-                    std::string(who) + ": the program has no runtime; include <aloft/runtime.hpp>");
+        refuse_without_runtime(who);
     }
     return *env;
 }
