@@ -500,11 +500,11 @@ TEST_CASE("a runtime may end while tasks end on strange threads") {
     std::atomic<std::size_t> ended{0};
     const std::size_t rounds = testing::scaled(300);
     for (std::size_t i = 0; i < rounds; ++i) {
-        runtime rt(runtime_options{}.threads(1 + i % 3));
         auto ends_there = [&]() -> task<> {
             co_await other.enter();
             ended.fetch_add(1);
         };
+        runtime rt(runtime_options{}.threads(1 + i % 3));
         for (int j = 0; j < 5; ++j) {
             spawn(rt, ends_there()).detach();
         }

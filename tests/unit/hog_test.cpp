@@ -112,8 +112,8 @@ runtime_options options(std::size_t threads) {
 TEST_CASE("timers go on beside a hog on every worker, with spare workers") {
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u);
-    runtime rt(options(threads));
     hogs hog;
+    runtime rt(options(threads));
     std::atomic<int> ticks{0};
     std::atomic<bool> over{false};
     std::vector<join_handle<void>> tasks;
@@ -136,8 +136,8 @@ TEST_CASE("timers go on beside a hog on every worker, with spare workers") {
 TEST_CASE("connections are served beside hogs, on one worker and on every worker") {
     const no_leaked_descriptors descriptors;
     const std::size_t busy = GENERATE(1u, 2u);
-    runtime rt(options(2));
     hogs hog;
+    runtime rt(options(2));
     std::vector<stream_pair> pairs;
     std::vector<join_handle<void>> tasks;
     for (int i = 0; i < 100; ++i) {
@@ -176,10 +176,10 @@ TEST_CASE("connections are served beside hogs, on one worker and on every worker
 TEST_CASE("what the hog's worker was about to wait for arrives while it computes") {
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u);
-    runtime rt(options(threads));
     hogs hog;
     event_descriptor event;
     std::atomic<int> seen{0};
+    runtime rt(options(threads));
     // On one worker: an operation that the kernel has not seen yet, a timer, ready tasks; then the
     // hog.
     sync_wait(rt, [](event_descriptor& ready, std::atomic<int>& count, hogs& h) -> task<void> {
@@ -202,9 +202,9 @@ TEST_CASE("what the hog's worker was about to wait for arrives while it computes
 TEST_CASE("a full ready queue behind a hog is taken by others") {
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u);
-    runtime rt(options(threads));
     hogs hog;
     std::atomic<int> count{0};
+    runtime rt(options(threads));
     sync_wait(rt, [](std::atomic<int>& c, hogs& h) -> task<void> {
         for (int i = 0; i < 5000; ++i) {
             spawn([](std::atomic<int>& n) -> task<void> {
@@ -257,8 +257,8 @@ TEST_CASE("hogs come and go, and spare workers with them") {
 }
 
 TEST_CASE("more hogs than workers are shared out among the spare workers") {
-    runtime rt(options(2).spare_workers(3));
     hogs hog;
+    runtime rt(options(2).spare_workers(3));
     std::vector<join_handle<void>> all;
     for (int i = 0; i < 5; ++i) {
         all.push_back(spawn(rt, hog.compute()));
@@ -296,8 +296,8 @@ TEST_CASE("a runtime is destroyed while its workers are hogs and spare workers r
 }
 
 TEST_CASE("without spare workers one hog still does not keep the others waiting") {
-    runtime rt(options(2).spare_workers(0));
     hogs hog;
+    runtime rt(options(2).spare_workers(0));
     std::atomic<int> ticks{0};
     std::atomic<bool> over{false};
     auto ticker = spawn(rt, tick(ticks, over));

@@ -316,7 +316,6 @@ TEST_CASE("a runtime that goes ends parked and ready tasks of every class") {
         std::atomic<int> ended{0};
         std::atomic<int> begun{0};
         {
-            runtime rt(runtime_options{}.threads(2).on_unhandled([](std::exception_ptr, auto) {}));
             const auto parks = [&]() -> task<> {
                 begun.fetch_add(1);
                 try {
@@ -334,6 +333,7 @@ TEST_CASE("a runtime that goes ends parked and ready tasks of every class") {
                 }
                 ended.fetch_add(1);
             };
+            runtime rt(runtime_options{}.threads(2).on_unhandled([](std::exception_ptr, auto) {}));
             for (const priority p : {priority::high, priority::normal, priority::background}) {
                 spawn(rt, p, parks()).detach();
                 spawn(rt, p, ready()).detach();

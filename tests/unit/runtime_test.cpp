@@ -240,11 +240,11 @@ TEST_CASE("many runtimes begin and end one after another with tasks left running
     const std::size_t rounds = testing::scaled(300);
     std::atomic<std::size_t> ended{0};
     for (std::size_t i = 0; i < rounds; ++i) {
-        runtime rt(runtime_options{}.threads(1 + i % 4));
         auto job = [&](counted) -> task<> {
             co_await aloft::when_all(give(1), give(2));
             ended.fetch_add(1);
         };
+        runtime rt(runtime_options{}.threads(1 + i % 4));
         for (int j = 0; j < 10; ++j) {
             spawn(rt, job(counted(j))).detach();
         }

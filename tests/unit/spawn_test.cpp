@@ -280,7 +280,6 @@ TEST_CASE("a task may be joined before it ends and after it has ended") {
 TEST_CASE("dropped and detached tasks run to their ends before the runtime does") {
     std::atomic<int> ended{0};
     {
-        runtime rt(runtime_options{}.threads(3));
         auto job = [&]() -> task<> {
             const counted local(1);
             for (int i = 0; i < 20; ++i) {
@@ -288,6 +287,7 @@ TEST_CASE("dropped and detached tasks run to their ends before the runtime does"
             }
             ended.fetch_add(1);
         };
+        runtime rt(runtime_options{}.threads(3));
         for (int i = 0; i < 50; ++i) {
             {
                 auto dropped = spawn(rt, job());

@@ -230,7 +230,6 @@ TEST_CASE("an offloaded call that waits for a thread is cancelled when the runti
     std::latch release(1);
     std::thread releaser;
     {
-        runtime rt(runtime_options{}.threads(2).blocking_threads(1));
         auto holds = [&]() -> task<> {
             co_await offload([&] {
                 entered.count_down();
@@ -247,6 +246,7 @@ TEST_CASE("an offloaded call that waits for a thread is cancelled when the runti
                 }
             }
         };
+        runtime rt(runtime_options{}.threads(2).blocking_threads(1));
         aloft::spawn(rt, holds()).detach();
         entered.wait();
         for (int i = 0; i < 5; ++i) {

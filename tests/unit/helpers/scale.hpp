@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How many rounds a stress test makes: fewer where a sanitizer makes every round slow, or where the
-// build says so. -DALOFT_TEST_SLOWDOWN=1 makes them all, which takes several minutes a program.
+// build says so. With ALOFT_TEST_SLOWDOWN=1 they make all, which takes several minutes a program.
 #pragma once
 
 #include <aloft/config.hpp>
