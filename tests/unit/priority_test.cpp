@@ -21,6 +21,7 @@
 #include "helpers/races.hpp"
 #include "helpers/scale.hpp"
 
+#include <support/endings.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -176,7 +177,7 @@ TEST_CASE("children inherit the class, and the caller goes on in its own") {
 TEST_CASE("background work gets its turns beside endless work of the other classes") {
     for (const std::size_t threads : {std::size_t{1}, std::size_t{2}}) {
         for (const int busy : {1, 2, 3}) { // bits: high, normal
-            runtime rt(runtime_options{}.threads(threads));
+            runtime rt(test_support::workers(threads));
             std::atomic<bool> enough{false};
             std::atomic<std::size_t> turns{0};
             std::size_t longest = 0;
@@ -206,7 +207,7 @@ TEST_CASE("background work gets its turns beside endless work of the other class
 }
 
 TEST_CASE("normal work gets its turns beside endless high work, and so do its timers") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(test_support::workers(1));
     std::atomic<bool> enough{false};
     std::atomic<std::size_t> turns{0};
     std::size_t longest = 0;
