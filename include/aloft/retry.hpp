@@ -5,7 +5,9 @@
 
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/lean_chrono.hpp>
+#include <aloft/detail/base/splitmix.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
+#include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/coro/temporary_closure.hpp>
 #include <aloft/error.hpp>
 #include <aloft/task.hpp>
@@ -102,12 +104,7 @@ public:
 
 private:
     /// From 0 to 1.
-    [[nodiscard]] double chance() noexcept {
-        std::uint64_t z = (random_ += 0x9E3779B97F4A7C15u);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-        return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1.0p-53;
-    }
+    [[nodiscard]] double chance() noexcept { return unit_interval(splitmix(random_)); }
 
     retry_options options_;
     double next_;
@@ -122,13 +119,7 @@ concept makes_awaitable = awaitable<made_t<Make>>;
 /// All failures but cancellations, which are meant.
 struct any_failure {
     [[nodiscard]] bool operator()(const std::exception_ptr& error) const noexcept {
-        try {
-            std::rethrow_exception(error);
-        } catch (const std::system_error& e) {
-            return e.code() != std::errc::operation_canceled;
-        } catch (...) {
-            return true;
-        }
+        return !is_cancellation(error);
     }
 };
 

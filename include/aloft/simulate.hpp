@@ -176,6 +176,10 @@ decltype(auto) simulate(std::uint64_t seed, const simulation_options& options, A
         [&] { return detail::as_task(std::forward<Awaitable>(main)); });
 }
 
+namespace detail {
+class exploration_access;
+}
+
 /// Purpose: what explore() found.
 /// Thread safety, lifetime, cost: those of a plain value. Errors, cancellation: none.
 class exploration {
@@ -200,7 +204,7 @@ public:
     [[nodiscard]] const std::vector<std::string>& trace() const noexcept { return trace_; }
 
 private:
-    friend class exploration_access;
+    friend class detail::exploration_access;
     std::uint64_t runs_ = 0;
     std::uint64_t seed_ = 0;
     std::exception_ptr error_;
@@ -208,6 +212,8 @@ private:
     bool replayed_ = false;
     std::vector<std::string> trace_;
 };
+
+namespace detail {
 
 class exploration_access {
 public:
@@ -268,7 +274,10 @@ private:
     }
 };
 
-/// Which seeds to try: `count` of them, from `first` on.
+} // namespace detail
+
+/// Purpose: which seeds explore() tries: `count` of them, from `first` on.
+/// Thread safety, lifetime, errors, cancellation, cost: those of a plain value.
 struct seeds {
     std::uint64_t count;
     std::uint64_t first = 0;
@@ -285,7 +294,7 @@ struct seeds {
 /// Cost: that of the runs.
 template <detail::simulated_function Main>
 [[nodiscard]] exploration explore(seeds which, const simulation_options& options, Main&& main) {
-    return exploration_access::run(which.first, which.count, options, main);
+    return detail::exploration_access::run(which.first, which.count, options, main);
 }
 
 } // namespace aloft::inline ALOFT_ABI

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <support/sockets.hpp>
+#include <support/wait_until.hpp>
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/reactor/operation.hpp>
@@ -18,8 +19,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <random>
+#include <thread>
 #include <vector>
 
 namespace test_support {
@@ -139,6 +144,45 @@ inline void raise_event(const descriptor& event) {
 inline void clear_event(const descriptor& event) {
     std::uint64_t count = 0;
     (void)!::read(event.get(), &count, sizeof count);
+}
+
+/// A limit, a cancellation from another thread and a completion meet at every distance: one of them
+/// ends each operation, which ends once.
+template <class Reactor>
+void race_three_ends(Reactor& reactor, int rounds) {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    const descriptor event = open_event();
+    std::atomic<int> begun{0};
+    std::atomic<int> ended{0};
+    polling op;
+    std::thread other([&] {
+        std::mt19937 random(seed);
+        for (int round = 1; round <= rounds; ++round) {
+            wait_closely([&] { return begun.load() >= round; });
+            spin(static_cast<unsigned>(random() % 600));
+            reactor.cancel(op);
+            spin(static_cast<unsigned>(random() % 300));
+            raise_event(event);
+            ended.store(round);
+        }
+    });
+    std::mt19937 random(seed + 1);
+    int conserved = 0;
+    for (int round = 1; round <= rounds; ++round) {
+        const time_limit limit{0, static_cast<long long>(random() % 40'000)};
+        op.prepare(event.get(), &limit);
+        reactor.submit(op);
+        begun.store(round);
+        (void)finish_all<polling>(reactor, 1);
+        conserved += op.result == POLLIN || op.result == -ECANCELED ? 1 : 0;
+        wait_closely([&] { return ended.load() >= round; });
+        clear_event(event);
+    }
+    other.join();
+    CHECK(conserved == rounds);
+    CHECK(op.finishes == rounds);
+    CHECK(reactor.in_flight() == 0);
 }
 
 } // namespace test_support

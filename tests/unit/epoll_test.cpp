@@ -897,41 +897,7 @@ TEST_CASE("limits end operations in the order of their deadlines, and the others
 
 TEST_CASE("a limit, a cancellation and a completion race, and one of them ends the operation") {
     const no_leaked_descriptors descriptors;
-    const unsigned seed = std::random_device{}();
-    INFO("seed " << seed);
-    const auto reactor = make_reactor();
-    const descriptor event = open_event();
-    constexpr int rounds = 2000;
-    std::atomic<int> begun{0};
-    std::atomic<int> ended{0};
-    polling op;
-    std::thread other([&] {
-        std::mt19937 random(seed);
-        for (int round = 1; round <= rounds; ++round) {
-            wait_closely([&] { return begun.load() >= round; });
-            spin(static_cast<unsigned>(random() % 600));
-            reactor->cancel(op);
-            spin(static_cast<unsigned>(random() % 300));
-            raise_event(event);
-            ended.store(round);
-        }
-    });
-    std::mt19937 random(seed + 1);
-    int conserved = 0;
-    for (int round = 1; round <= rounds; ++round) {
-        const time_limit limit{0, static_cast<long long>(random() % 40'000)};
-        op.prepare(event.get(), &limit);
-        reactor->submit(op);
-        begun.store(round);
-        (void)finish_all<polling>(*reactor, 1);
-        conserved += op.result == POLLIN || op.result == -ECANCELED ? 1 : 0;
-        wait_closely([&] { return ended.load() >= round; });
-        clear_event(event);
-    }
-    other.join();
-    CHECK(conserved == rounds);
-    CHECK(op.finishes == rounds);
-    CHECK(reactor->in_flight() == 0);
+    race_three_ends(*make_reactor(), 2000);
 }
 
 // ---- a busy owner, and several reactors ----

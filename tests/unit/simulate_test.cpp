@@ -384,6 +384,23 @@ TEST_CASE("time limits count virtual time") {
     });
 }
 
+TEST_CASE("readiness has a limit in virtual time, which may be as long as there are numbers") {
+    simulate(1, {}, []() -> task<> {
+        tcp_listener listener = tcp_listener::bind(server_address);
+        const int fd = listener.native_handle();
+        const auto start = clock::now();
+        const auto late = co_await as_result(poll(fd, poll_events::in, 2h));
+        CHECK(late.error() == std::errc::timed_out);
+        CHECK(clock::now() - start >= 2h);
+        const auto connects = []() -> task<> { co_await tcp_stream::connect(server_address); };
+        const auto waits = [&]() -> task<> {
+            const poll_events ready = co_await poll(fd, poll_events::in, std::chrono::hours::max());
+            CHECK(ready == poll_events::in);
+        };
+        co_await when_all(waits(), connects());
+    });
+}
+
 TEST_CASE("retry's jitter follows the seed") {
     const auto delays = [](std::uint64_t seed) {
         return simulate(seed, {}, []() -> task<std::chrono::nanoseconds> {

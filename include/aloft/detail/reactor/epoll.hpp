@@ -23,12 +23,12 @@
 //
 // Who may touch what:
 // 1. An entry, the lists in it, and what waits there: the holder of the entry's lock.
-// 2. done_: the holder of done_lock_. An operation in it has `home` set to this reactor.
+// 2. done_: answered_list.hpp. An operation in it has `home` set to this reactor.
 // 3. woken_, and the harvesting of epoll_: the holder of reap_lock_; the owner holds it while it is
 //    parked. Registering needs no lock but the entry's.
 // 4. `answers` is written by who submits and by the holder of the entry's lock, and read under it.
 //    What goes to helpers directly has no entry, and is told by its kind.
-// 5. Locks are taken in this order: reap_lock_, entry, and of {limits, done_lock_, helpers} one. The
+// 5. Locks are taken in this order: reap_lock_, entry, and of {limits, done_, helpers} one. The
 //    limits' lock is held when an entry's lock is tried, but then not waited for.
 // 6. `home` is set before the phase is in_flight and stays. in_flight_ is counted there.
 //
@@ -174,15 +174,10 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
-        // order(operation.abandoned): seq_cst; against the reaper's phase and abandoned: one of the
-        // two sees the other, so the operation is not both pushed and released
-        op.abandoned.store(true, std::memory_order_seq_cst);
-        require(op.phase.load(std::memory_order_seq_cst) != operation_phase::finished,
-                "a frame was destroyed after its operation had finished and before it was resumed");
+        begin_abandoning(op);
         cancel(op);
         epoll_home& home = home_of(op);
-        // order(operation.released): acquire; nobody touches the operation any more
-        while (op.phase.load(std::memory_order_acquire) != operation_phase::released) {
+        while (!has_been_released(op)) {
             if (home.take_back(op)) {
                 return;
             }
@@ -284,7 +279,7 @@ private:
             op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
             op.answers = answered;
             op.result = stopped ? -ECANCELED : -EAGAIN;
-            (void)put_done(op);
+            (void)done_.put(op);
         }
     }
 
@@ -292,7 +287,7 @@ private:
         begin_flight(op, *this, answered);
         op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
         op.result = result;
-        (void)put_done(op); // this thread looks there before it parks
+        (void)done_.put(op); // this thread looks there before it parks
     }
 
     // ---- harvesting; the holder of reap_lock_ ----

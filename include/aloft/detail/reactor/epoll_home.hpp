@@ -6,13 +6,14 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
-#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/reactor/answered_list.hpp>
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/epoll_calls.hpp>
 #include <aloft/detail/reactor/epoll_instance.hpp>
 #include <aloft/detail/reactor/epoll_table.hpp>
 #include <aloft/detail/reactor/limit_list.hpp>
 #include <aloft/detail/reactor/operation.hpp>
+#include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
 #include <cerrno>
@@ -25,9 +26,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class epoll_home : public reactor {
 public:
-    [[nodiscard]] bool has_answers() const noexcept override {
-        return has_done_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] bool has_answers() const noexcept override { return !done_.empty(); }
 
     void wake() noexcept override { epoll_.wake(); }
 
@@ -235,7 +234,7 @@ public:
     static void answer(operation& op, std::int32_t result) noexcept {
         op.result = result;
         epoll_home& home = home_of(op);
-        if (home.put_done(op)) { // PUBLISHED
+        if (home.done_.put(op)) { // PUBLISHED
             home.epoll_.wake();
         }
     }
@@ -243,32 +242,15 @@ public:
     /// On a helper's thread.
     static void deliver(operation& op) noexcept {
         epoll_home& home = home_of(op);
-        if (home.put_done(op)) { // PUBLISHED
+        if (home.done_.put(op)) { // PUBLISHED
             home.epoll_.wake();
         }
         // order(epoll_home.guests): release; the last touch of the reactor
         home.guests_.fetch_sub(1, std::memory_order_release);
     }
 
-    /// True: there was nothing before.
-    [[nodiscard]] bool put_done(operation& op) noexcept {
-        const spin_guard guard(done_lock_);
-        const bool first = done_.empty();
-        done_.push(op);
-        has_done_.store(true, std::memory_order_relaxed);
-        return first;
-    }
-
     void take_done(work_list& finished) noexcept {
-        if (!has_done_.load(std::memory_order_relaxed)) {
-            return;
-        }
-        work_list taken;
-        {
-            const spin_guard guard(done_lock_);
-            taken.append(std::move(done_));
-            has_done_.store(false, std::memory_order_relaxed);
-        }
+        work_list taken = done_.take_all();
         while (work_node* const node = taken.pop()) {
             finish(static_cast<operation&>(*node), finished);
         }
@@ -276,8 +258,7 @@ public:
 
     /// An abandoned one that nobody has reaped: it is released.
     [[nodiscard]] bool take_back(operation& op) noexcept {
-        const spin_guard guard(done_lock_);
-        if (!done_.remove(op)) {
+        if (!done_.take(op)) {
             return false;
         }
         in_flight_.fetch_sub(1, std::memory_order_relaxed);
@@ -288,20 +269,12 @@ public:
     static void finish(operation& op, work_list& finished) noexcept {
         home_of(op).in_flight_.fetch_sub(1, std::memory_order_relaxed);
         op.phase.store(operation_phase::finished, std::memory_order_seq_cst);
-        // order(operation.abandoned): seq_cst; see abandon()
-        if (op.abandoned.load(std::memory_order_seq_cst)) [[unlikely]] {
-            // order(operation.released): release; the last touch of an abandoned operation
-            op.phase.store(operation_phase::released, std::memory_order_release); // PUBLISHED
-            return;
-        }
-        finished.push(op);
+        push_or_release(op, finished);
     }
 
     epoll_instance epoll_;
     limit_list limits_;
-    work_list done_;
-    spin_lock done_lock_;
-    atomic<bool> has_done_{false};
+    answered_list done_;
     atomic<std::size_t> in_flight_{0};
     atomic<std::size_t> guests_{0}; // operations that helpers have
 };

@@ -50,8 +50,8 @@ public:
         }
     }
 
-    /// Takes `op` over; send() follows some time. False: there is no thread. `accept` is called under the mutex before that; if
-    /// it gives false, the operation is not queued, and the caller has it.
+    /// Takes `op` over; send() follows some time. False: there is no thread. `accept` is called under
+    /// the mutex before that; if it gives false, the operation is not queued, and the caller has it.
     template <class Accept>
     [[nodiscard]] bool begin(operation& op, Accept&& accept) noexcept {
         {

@@ -37,6 +37,7 @@
 #include <aloft/detail/reactor/cancel_list.hpp>
 #include <aloft/detail/reactor/io_uring_prepare.hpp>
 #include <aloft/detail/reactor/io_uring_ring.hpp>
+#include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 
@@ -115,14 +116,9 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
-        // order(operation.abandoned): seq_cst; against the reaper's phase and abandoned: one of the
-        // two sees the other, so the operation is not both pushed and released
-        op.abandoned.store(true, std::memory_order_seq_cst);
-        require(op.phase.load(std::memory_order_seq_cst) != operation_phase::finished,
-                "a frame was destroyed after its operation had finished and before it was resumed");
+        begin_abandoning(op);
         cancel(op);
-        // order(operation.released): acquire; nobody touches the operation any more
-        while (op.phase.load(std::memory_order_acquire) != operation_phase::released) {
+        while (!has_been_released(op)) {
             // Serves the ring of this thread meanwhile: it may be the operation's own, or another
             // thread may wait in the same way for an operation of this one.
             if (io_uring_reactor* const own = thread_reactor()) {
@@ -400,13 +396,7 @@ private:
             return; // the cancellation's answer brings us here again
         }
         finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        // order(operation.abandoned): seq_cst; see abandon()
-        if (op.abandoned.load(std::memory_order_seq_cst)) [[unlikely]] {
-            // order(operation.released): release; the last touch of an abandoned operation
-            op.phase.store(operation_phase::released, std::memory_order_release); // PUBLISHED
-            return;
-        }
-        finished.push(op);
+        push_or_release(op, finished);
     }
 
     /// Holder of the reap lock: one that the kernel has not seen, and will not.

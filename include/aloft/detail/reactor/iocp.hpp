@@ -20,7 +20,7 @@
 // `phase` is in_flight from the first of these until it is finished, or released if it is abandoned.
 //
 // Who may touch what:
-// 1. The flight list: flight_list.hpp. done_: the holder of done_lock_.
+// 1. The flight list: flight_list.hpp. done_: answered_list.hpp.
 // 2. The kernel's part of the completion record: the kernel, from the call until its packet is taken.
 // 3. The packet may be taken before the starting call has returned. start_handoff.hpp decides who of
 //    the two goes on; everything is written, and the operation listed, before the call.
@@ -49,11 +49,12 @@
 #include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/lean_memory.hpp>
-#include <aloft/detail/base/spin_lock.hpp>
+#include <aloft/detail/reactor/answered_list.hpp>
 #include <aloft/detail/reactor/flight_list.hpp>
 #include <aloft/detail/reactor/helper_threads.hpp>
 #include <aloft/detail/reactor/iocp_calls.hpp>
 #include <aloft/detail/reactor/iocp_port.hpp>
+#include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
 #include <array>
@@ -145,14 +146,9 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
-        // order(operation.abandoned): seq_cst; against the reaper's phase and abandoned: one of the
-        // two sees the other, so the operation is not both pushed and released
-        op.abandoned.store(true, std::memory_order_seq_cst);
-        require(op.phase.load(std::memory_order_seq_cst) != operation_phase::finished,
-                "a frame was destroyed after its operation had finished and before it was resumed");
+        begin_abandoning(op);
         cancel(op);
-        // order(operation.released): acquire; nobody touches the operation any more
-        while (op.phase.load(std::memory_order_acquire) != operation_phase::released) {
+        while (!has_been_released(op)) {
             if (take_back(op)) {
                 return;
             }
@@ -192,9 +188,7 @@ public:
         }
     }
 
-    [[nodiscard]] bool has_answers() const noexcept override {
-        return has_done_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] bool has_answers() const noexcept override { return !done_.empty(); }
 
     void wake() noexcept override {
         // order(iocp.woken): seq_cst; woken_ against thread_, see the top
@@ -287,7 +281,7 @@ private:
     void answer_here(operation& op, std::int32_t result) noexcept {
         op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
         op.result = result;
-        (void)put_done(op); // PUBLISHED
+        (void)done_.put(op); // PUBLISHED
     }
 
     [[nodiscard]] static std::int32_t file_size(operation& op) noexcept {
@@ -306,7 +300,7 @@ private:
         iocp_reactor& home = home_of(op);
         if (::PostQueuedCompletionStatus(home.set_->port.handle, 0, from_helper,
                                          overlapped_of(op)) == 0) { // PUBLISHED
-            (void)home.put_done(op);                                // PUBLISHED
+            (void)home.done_.put(op);                               // PUBLISHED
             home.wake();
         }
         // order(iocp.guests): release; the last touch of the reactor
@@ -316,7 +310,7 @@ private:
     static void answer_withdrawn(operation& op) noexcept {
         iocp_reactor& home = home_of(op);
         op.result = -canceled_number;
-        (void)home.put_done(op); // PUBLISHED
+        (void)home.done_.put(op); // PUBLISHED
         home.wake();
         // order(iocp.guests): release; the last touch of the reactor
         home.guests_.fetch_sub(1, std::memory_order_release);
@@ -326,31 +320,14 @@ private:
     static void give_home(operation& op) noexcept {
         iocp_reactor& home = home_of(op);
         home.guests_.fetch_add(1, std::memory_order_relaxed);
-        (void)home.put_done(op); // PUBLISHED
+        (void)home.done_.put(op); // PUBLISHED
         home.wake();
         // order(iocp.guests): release; the last touch of the reactor
         home.guests_.fetch_sub(1, std::memory_order_release);
     }
 
-    /// True: there was nothing before.
-    bool put_done(operation& op) noexcept {
-        const spin_guard guard(done_lock_);
-        const bool first = done_.empty();
-        done_.push(op);
-        has_done_.store(true, std::memory_order_relaxed);
-        return first;
-    }
-
     void take_done(work_list& finished) noexcept {
-        if (!has_done_.load(std::memory_order_relaxed)) {
-            return;
-        }
-        work_list taken;
-        {
-            const spin_guard guard(done_lock_);
-            taken.append(std::move(done_));
-            has_done_.store(false, std::memory_order_relaxed);
-        }
+        work_list taken = done_.take_all();
         while (work_node* const node = taken.pop()) {
             finish(static_cast<operation&>(*node), finished);
         }
@@ -358,8 +335,7 @@ private:
 
     /// An abandoned one that nobody has reaped: it is released.
     [[nodiscard]] bool take_back(operation& op) noexcept {
-        const spin_guard guard(done_lock_);
-        if (!done_.remove(op)) {
+        if (!done_.take(op)) {
             return false;
         }
         in_flight_.fetch_sub(1, std::memory_order_relaxed);
@@ -370,13 +346,7 @@ private:
     static void finish(operation& op, work_list& finished) noexcept {
         iocp_reactor& home = home_of(op);
         op.phase.store(operation_phase::finished, std::memory_order_seq_cst);
-        // order(operation.abandoned): seq_cst; see abandon()
-        if (op.abandoned.load(std::memory_order_seq_cst)) [[unlikely]] {
-            // order(operation.released): release; the last touch of an abandoned operation
-            op.phase.store(operation_phase::released, std::memory_order_release); // PUBLISHED
-        } else {
-            finished.push(op);
-        }
+        push_or_release(op, finished);
         // The owner may wait for its last one, which somebody else has taken.
         if (home.in_flight_.fetch_sub(1, std::memory_order_relaxed) == 1 &&
             home.set_->refusing.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -466,10 +436,8 @@ private:
     }
 
     std::shared_ptr<iocp_set> set_;
-    spin_lock done_lock_;
     flight_list flight_;
-    work_list done_;
-    atomic<bool> has_done_{false};
+    answered_list done_;
     atomic<bool> woken_{false};
     atomic<HANDLE> thread_{nullptr};
     atomic<std::size_t> in_flight_{0};

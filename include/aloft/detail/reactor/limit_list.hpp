@@ -15,6 +15,15 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+/// The end of a limit that begins now.
+[[nodiscard]] inline clock_ns deadline_of(const time_limit& limit, clock_ns now) noexcept {
+    constexpr std::int64_t most_seconds = 4'000'000'000; // no sum below overflows
+    if (limit.seconds >= most_seconds) {
+        return no_deadline - 1;
+    }
+    return now + limit.seconds * 1'000'000'000 + limit.nanoseconds;
+}
+
 class limit_list {
 public:
     /// True: it is the first to come.
@@ -68,14 +77,6 @@ public:
     [[nodiscard]] clock_ns next() const noexcept { return next_.load(std::memory_order_relaxed); }
 
 private:
-    [[nodiscard]] static clock_ns deadline_of(const time_limit& limit, clock_ns now) noexcept {
-        constexpr std::int64_t most_seconds = 4'000'000'000; // no sum below overflows
-        if (limit.seconds >= most_seconds) {
-            return no_deadline - 1;
-        }
-        return now + limit.seconds * 1'000'000'000 + limit.nanoseconds;
-    }
-
     void unlink(const time_limit& limit) noexcept {
         (limit.previous == nullptr ? first_ : limit.previous->next) = limit.next;
         (limit.next == nullptr ? last_ : limit.next->previous) = limit.previous;

@@ -3,6 +3,9 @@
 // Layer: L2 reactor
 #pragma once
 
+#include <cstddef>
+#include <cstdio>
+
 #if defined(_WIN32)
 #include <aloft/detail/reactor/process_windows.hpp>
 #else
@@ -14,9 +17,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-
-#include <cstddef>
-#include <cstdio>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -68,6 +68,12 @@ inline void prepare_thread(const char* name) noexcept {
     return pthread_setaffinity_np(thread, sizeof only, &only) == 0;
 }
 
+} // namespace aloft::inline ALOFT_ABI::detail
+
+#endif
+
+namespace aloft::inline ALOFT_ABI::detail {
+
 inline void prepare_worker_thread(std::size_t index) noexcept {
     char name[16];
     (void)std::snprintf(name, sizeof name, "aloft-%u", static_cast<unsigned>(index));
@@ -75,5 +81,3 @@ inline void prepare_worker_thread(std::size_t index) noexcept {
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail
-
-#endif

@@ -9,7 +9,6 @@
 #include <aloft/detail/reactor/windows_api.hpp>
 
 #include <cstddef>
-#include <cstdio>
 #include <thread>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -52,12 +51,6 @@ inline void prepare_thread(const char* name) noexcept {
     const auto handle = static_cast<HANDLE>(thread);
 #endif
     return ::SetThreadAffinityMask(handle, DWORD_PTR{1} << processor) != 0;
-}
-
-inline void prepare_worker_thread(std::size_t index) noexcept {
-    char name[16];
-    (void)std::snprintf(name, sizeof name, "aloft-%u", static_cast<unsigned>(index));
-    prepare_thread(name);
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail

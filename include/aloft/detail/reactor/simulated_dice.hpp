@@ -8,6 +8,7 @@
 // 2. The digest is made of all that is noted: two runs with the same digest went the same way.
 #pragma once
 
+#include <aloft/detail/base/splitmix.hpp>
 #include <aloft/detail/reactor/clock.hpp>
 #include <aloft/detail/reactor/simulated_calls.hpp>
 #include <aloft/error.hpp>
@@ -40,19 +41,14 @@ public:
     simulated_dice(const simulated_dice&) = delete;
     simulated_dice& operator=(const simulated_dice&) = delete;
 
-    std::uint64_t draw() noexcept final { // splitmix64
-        std::uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-        return z ^ (z >> 31);
-    }
+    std::uint64_t draw() noexcept final { return splitmix(state_); }
 
     /// From 0 to `count` - 1.
     [[nodiscard]] std::size_t draw_below(std::size_t count) noexcept {
         return static_cast<std::size_t>(draw() % count);
     }
     [[nodiscard]] bool draw_chance(double probability) noexcept {
-        return probability > 0 && static_cast<double>(draw() >> 11) * 0x1.0p-53 < probability;
+        return probability > 0 && unit_interval(draw()) < probability;
     }
     [[nodiscard]] clock_ns draw_time(const simulation_options::range& from) noexcept {
         const std::int64_t width = from.most.count() - from.least.count();

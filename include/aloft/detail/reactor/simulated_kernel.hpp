@@ -16,6 +16,8 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/reactor/limit_list.hpp>
+#include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/detail/reactor/simulated_calls.hpp>
 #include <aloft/detail/reactor/simulated_disk.hpp>
@@ -27,6 +29,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -79,7 +82,7 @@ public:
             return;
         }
         if (op.limit != nullptr) {
-            at(now + op.limit->seconds * 1'000'000'000 + op.limit->nanoseconds, [this, number] {
+            at(deadline_of(*op.limit, now), [this, number] {
                 if (pending* const late = find(number)) {
                     late->op->timed_out = true;
                     finish(number, -ECANCELED);
@@ -110,8 +113,7 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
-        require(op.phase.load(std::memory_order_relaxed) != operation_phase::finished,
-                "a frame was destroyed after its operation had finished and before it was resumed");
+        begin_abandoning(op);
         const auto found = numbers_.find(&op);
         note(name_of(op.kind), found->second, "abandoned", 0);
         pending_.erase(found->second);
@@ -141,9 +143,8 @@ public:
     [[nodiscard]] int open_socket(bool v6) override { return give_descriptor(network_.open(v6)); }
 
     [[nodiscard]] int bind_socket(int fd, const sockaddr* address) override {
-        return with_socket(fd, [&](simulated_network::socket& s) {
-            return s.bind(simulated_address::of(address));
-        });
+        return with_socket(
+            fd, [&](simulated_network::socket& s) { return s.bind(from_socket_address(address)); });
     }
 
     [[nodiscard]] int listen_on(int fd, int backlog) override {
@@ -152,11 +153,13 @@ public:
 
     [[nodiscard]] int name_of(int fd, bool peer, sockaddr* address, socklen_t* length) override {
         return with_socket(fd, [&](simulated_network::socket& s) {
-            const simulated_address* const name = peer ? s.remote() : &s.local();
+            const raw_endpoint* const name = peer ? s.remote() : &s.local();
             if (name == nullptr) {
                 return -ENOTCONN;
             }
-            name->write(address, length);
+            const socket_address made = to_socket_address(*name);
+            std::memcpy(address, made.data(), made.length);
+            *length = made.length;
             return 0;
         });
     }

@@ -15,15 +15,13 @@
 #pragma once
 
 #include <aloft/detail/reactor/simulated_object.hpp>
+#include <aloft/detail/reactor/socket_address.hpp>
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,51 +32,6 @@
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-struct simulated_address {
-    bool v6 = false;
-    std::array<unsigned char, 16> bytes{};
-    std::uint16_t port = 0;
-
-    auto operator<=>(const simulated_address&) const = default;
-
-    [[nodiscard]] bool is_any() const noexcept { return bytes == std::array<unsigned char, 16>{}; }
-
-    [[nodiscard]] static simulated_address of(const sockaddr* address) noexcept {
-        simulated_address made;
-        if (address->sa_family == AF_INET6) {
-            sockaddr_in6 in{};
-            std::memcpy(&in, address, sizeof in);
-            made.v6 = true;
-            made.port = ntohs(in.sin6_port);
-            std::memcpy(made.bytes.data(), &in.sin6_addr, 16);
-        } else {
-            sockaddr_in in{};
-            std::memcpy(&in, address, sizeof in);
-            made.port = ntohs(in.sin_port);
-            std::memcpy(made.bytes.data(), &in.sin_addr, 4);
-        }
-        return made;
-    }
-
-    void write(sockaddr* address, socklen_t* length) const noexcept {
-        if (v6) {
-            sockaddr_in6 in{};
-            in.sin6_family = AF_INET6;
-            in.sin6_port = htons(port);
-            std::memcpy(&in.sin6_addr, bytes.data(), 16);
-            *length = sizeof in;
-            std::memcpy(address, &in, sizeof in);
-        } else {
-            sockaddr_in in{};
-            in.sin_family = AF_INET;
-            in.sin_port = htons(port);
-            std::memcpy(&in.sin_addr, bytes.data(), 4);
-            *length = sizeof in;
-            std::memcpy(address, &in, sizeof in);
-        }
-    }
-};
 
 class simulated_network {
 public:
@@ -120,14 +73,14 @@ public:
         }
 
         /// The rest of what the program may do with it; 0 or a negated error number.
-        [[nodiscard]] int bind(const simulated_address& to) {
+        [[nodiscard]] int bind(const raw_endpoint& to) {
             if (to.v6 != local_.v6) {
                 return -EAFNOSUPPORT;
             }
             if (phase_ != phase_kind::fresh || local_.port != 0) {
                 return -EINVAL;
             }
-            simulated_address wanted = to;
+            raw_endpoint wanted = to;
             if (wanted.port == 0) {
                 wanted.port = network_.free_port();
             } else if (network_.listener_at(wanted) != nullptr) {
@@ -166,8 +119,8 @@ public:
             return 0;
         }
 
-        [[nodiscard]] const simulated_address& local() const noexcept { return local_; }
-        [[nodiscard]] const simulated_address* remote() const noexcept {
+        [[nodiscard]] const raw_endpoint& local() const noexcept { return local_; }
+        [[nodiscard]] const raw_endpoint* remote() const noexcept {
             return phase_ == phase_kind::connected ? &remote_ : nullptr;
         }
 
@@ -194,7 +147,7 @@ public:
         [[nodiscard]] std::int32_t connect(const sockaddr* address) {
             switch (phase_) {
             case phase_kind::fresh:
-                remote_ = simulated_address::of(address);
+                remote_ = from_socket_address(address);
                 phase_ = phase_kind::connecting;
                 ask();
                 return not_yet;
@@ -252,8 +205,9 @@ public:
             const std::shared_ptr<socket> next = std::move(pending_.front());
             pending_.pop_front();
             if (op.address != nullptr) {
-                next->remote_.write(static_cast<sockaddr*>(op.address),
-                                    static_cast<socklen_t*>(op.second));
+                const socket_address name = to_socket_address(next->remote_);
+                std::memcpy(op.address, name.data(), name.length);
+                *static_cast<socklen_t*>(op.second) = name.length;
             }
             return network_.around_.give_descriptor(next);
         }
@@ -394,8 +348,8 @@ public:
         bool peer_ended_ = false;
         bool closed_ = false;
         int error_ = 0; // reported once
-        simulated_address local_;
-        simulated_address remote_;
+        raw_endpoint local_;
+        raw_endpoint remote_;
         std::weak_ptr<socket> peer_;
         clock_ns last_arrival_ = 0;
         std::size_t travelling_ = 0; // bytes on their way here
@@ -417,24 +371,24 @@ private:
         return next_port_;
     }
 
-    [[nodiscard]] std::shared_ptr<socket> listener_at(const simulated_address& local) const {
+    [[nodiscard]] std::shared_ptr<socket> listener_at(const raw_endpoint& local) const {
         const auto found = listeners_.find(local);
         return found == listeners_.end() ? nullptr : found->second.lock();
     }
 
     /// Who listens at that address, or at the port of all addresses.
-    [[nodiscard]] std::shared_ptr<socket> listener_for(const simulated_address& remote) const {
+    [[nodiscard]] std::shared_ptr<socket> listener_for(const raw_endpoint& remote) const {
         if (std::shared_ptr<socket> found = listener_at(remote)) {
             return found;
         }
-        simulated_address any;
+        raw_endpoint any;
         any.v6 = remote.v6;
         any.port = remote.port;
         return listener_at(any);
     }
 
     simulated_surroundings& around_;
-    std::map<simulated_address, std::weak_ptr<socket>> listeners_;
+    std::map<raw_endpoint, std::weak_ptr<socket>> listeners_;
     std::uint16_t next_port_ = 32767;
 };
 

@@ -17,6 +17,7 @@
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/base/lean_memory.hpp>
+#include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
@@ -216,16 +217,6 @@ private:
         void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
 
     private:
-        [[nodiscard]] static bool is_cancellation(const std::exception_ptr& error) noexcept {
-            try {
-                std::rethrow_exception(error);
-            } catch (const std::system_error& e) {
-                return e.code() == std::errc::operation_canceled;
-            } catch (...) {
-                return false;
-            }
-        }
-
         unhandled_handler handler_;
         atomic<bool> stopping_{false};
     };

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/detail/reactor/simulated_kernel.hpp>
@@ -156,15 +157,6 @@ private:
         std::exception_ptr first;
 
     private:
-        [[nodiscard]] static bool is_cancellation(const std::exception_ptr& error) noexcept {
-            try {
-                std::rethrow_exception(error);
-            } catch (const std::system_error& e) {
-                return e.code() == std::errc::operation_canceled;
-            } catch (...) {
-                return false;
-            }
-        }
         bool stopping_ = false;
     };
 

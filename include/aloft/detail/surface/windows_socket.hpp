@@ -9,6 +9,7 @@
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/detail/surface/posix_address.hpp>
+#include <aloft/detail/surface/stream_requests.hpp>
 
 #include <array>
 #include <atomic>
@@ -87,52 +88,6 @@ inline void shut_down(int fd, bool reading, bool writing) noexcept {
 inline void end_accepts(int fd) noexcept {
     (void)::CancelIoEx(handle_of(fd), nullptr);
 }
-
-class receive_request {
-public:
-    using value_type = std::size_t;
-
-    receive_request(int fd, std::span<std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
-
-    int prepare(operation& op) const noexcept {
-        op.kind = operation_kind::receive;
-        op.fd = fd_;
-        op.address = buffer_.data();
-        op.length = transfer_length(buffer_.size());
-        return 0;
-    }
-    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
-        return static_cast<std::size_t>(bytes);
-    }
-    [[nodiscard]] std::string name() const { return "receive on socket " + std::to_string(fd_); }
-
-private:
-    int fd_;
-    std::span<std::byte> buffer_;
-};
-
-class send_request {
-public:
-    using value_type = std::size_t;
-
-    send_request(int fd, std::span<const std::byte> buffer) noexcept : fd_(fd), buffer_(buffer) {}
-
-    int prepare(operation& op) const noexcept {
-        op.kind = operation_kind::send;
-        op.fd = fd_;
-        op.address = const_cast<std::byte*>(buffer_.data()); // only read
-        op.length = transfer_length(buffer_.size());
-        return 0;
-    }
-    [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
-        return static_cast<std::size_t>(bytes);
-    }
-    [[nodiscard]] std::string name() const { return "send on socket " + std::to_string(fd_); }
-
-private:
-    int fd_;
-    std::span<const std::byte> buffer_;
-};
 
 /// Gives a connected socket; the socket is closed if it fails or is abandoned.
 class connect_request {
