@@ -36,6 +36,7 @@ install(
           "${CMAKE_CURRENT_BINARY_DIR}/aloftConfigVersion.cmake"
           "${CMAKE_CURRENT_SOURCE_DIR}/cmake/aloft-adapters.cmake"
           "${CMAKE_CURRENT_SOURCE_DIR}/cmake/Findliburing.cmake"
+          "${CMAKE_CURRENT_SOURCE_DIR}/cmake/separate.cpp"
     DESTINATION "${aloft_cmake_dir}"
 )
 

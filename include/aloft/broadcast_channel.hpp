@@ -22,10 +22,10 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -51,7 +51,7 @@ public:
             detail::throw_error(std::make_error_code(std::errc::invalid_argument),
                                 "broadcast_channel: the capacity is 0");
         }
-        cells_ = std::make_unique<std::optional<T>[]>(capacity);
+        cells_ = std::vector<std::optional<T>>(capacity);
     }
 
     class subscription;
@@ -177,7 +177,7 @@ private:
     bool closed_ = false;
     std::uint64_t first_ = 0;
     std::uint64_t end_ = 0;
-    std::unique_ptr<std::optional<T>[]> cells_;
+    std::vector<std::optional<T>> cells_;
 };
 
 } // namespace aloft::inline ALOFT_ABI

@@ -23,7 +23,6 @@
 #include <aloft/timer.hpp>
 
 #include <array>
-#include <chrono>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The scheduler and its backend, for programs that compile them once.
+// The scheduler, its backend and the simulated world, for programs that compile them once.
 // Layer: L4 surface
 //
 // A program that defines ALOFT_SEPARATE=1 for all of its files includes this header in exactly one
 // of them; the others then compile in less than half of the time. If none does, the linker misses
-// open_scheduler. Without ALOFT_SEPARATE everything is in the headers, and this one does nothing.
+// open_scheduler. The CMake target aloft::separate does both. Without ALOFT_SEPARATE everything is in the
+// headers, and this one does nothing.
 #pragma once
 
 #include <aloft/detail/runtime/entrance_definitions.hpp>
+
+#if !defined(_WIN32)
+#include <aloft/detail/runtime/simulated_scheduler.hpp>
+#endif

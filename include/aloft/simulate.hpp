@@ -6,19 +6,23 @@
 // whatever waits ends as canceled, as at a runtime's end -> the result, or what went wrong.
 #pragma once
 
+#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
-#include <aloft/detail/runtime/simulated_scheduler.hpp>
+#include <aloft/detail/runtime/simulated_entrance.hpp>
 #include <aloft/error.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/simulation_options.hpp>
 #include <aloft/task.hpp>
+
+#if !ALOFT_SEPARATE
+#include <aloft/detail/runtime/simulated_scheduler.hpp>
+#endif
 
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -34,12 +38,12 @@ class simulation {
 public:
     simulation(std::uint64_t seed, const simulation_options& options)
         : seed_(seed),
-          scheduler_(seed, options),
-          runtime_(scheduler_, "simulated: seed " + std::to_string(seed)) {
-        scheduler_.owner = &runtime_;
-        scheduler_.root_stop = &runtime_.root_stop();
-        runtime_.root_.exec = &scheduler_;
-        scheduler_.root = &runtime_.root_;
+          scheduler_(open_simulation(seed, options)),
+          runtime_(*scheduler_, "simulated: seed " + std::to_string(seed)) {
+        scheduler_->owner = &runtime_;
+        scheduler_->root_stop = &runtime_.root_stop();
+        runtime_.root_.exec = scheduler_.executor;
+        scheduler_->root = &runtime_.root_;
     }
     simulation(const simulation&) = delete;
     simulation& operator=(const simulation&) = delete;
@@ -54,16 +58,16 @@ public:
         task<T> root = start(make);
         promise<T>& p = task_access::promise_of(root);
         adopt(p, this, &root_done, &runtime_.root_environment());
-        scheduler_.task_started_outside();
-        scheduler_.post(p);
-        using outcome = typename simulated_scheduler<Nothing>::outcome;
-        const outcome ended = scheduler_.run([this] { return ended_; });
-        const std::uint64_t waiting = scheduler_.tasks();
-        scheduler_.stop();
-        const outcome closed = scheduler_.run([this] { return scheduler_.tasks() == 0; });
+        scheduler_->task_started_outside();
+        scheduler_->post(p);
+        using outcome = simulated_executor::outcome;
+        const outcome ended = scheduler_->run_until(ended_);
+        const std::uint64_t waiting = scheduler_->tasks();
+        scheduler_->stop();
+        const outcome closed = scheduler_->run_to_the_end();
         if (ended == outcome::done && closed == outcome::done && !p.result.failed() &&
-            scheduler_.uncollected() != nullptr) {
-            std::rethrow_exception(scheduler_.uncollected());
+            scheduler_->uncollected() != nullptr) {
+            std::rethrow_exception(scheduler_->uncollected());
         }
         if (ended == outcome::stands_still) {
             fail(std::errc::resource_deadlock_would_occur,
@@ -79,14 +83,14 @@ public:
         if (closed != outcome::done) {
             fail(std::errc::resource_deadlock_would_occur,
                  "tasks wait for what nothing of the library stands behind: " +
-                     std::to_string(scheduler_.tasks()));
+                     std::to_string(scheduler_->tasks()));
         }
         return p.result.take();
     }
 
-    [[nodiscard]] std::uint64_t digest() const noexcept { return scheduler_.digest(); }
+    [[nodiscard]] std::uint64_t digest() const noexcept { return scheduler_->digest(); }
     [[nodiscard]] std::chrono::nanoseconds passed() const noexcept {
-        return std::chrono::nanoseconds(scheduler_.passed());
+        return std::chrono::nanoseconds(scheduler_->passed());
     }
 
 private:
@@ -99,6 +103,16 @@ private:
         return make();
     }
 
+    struct owned_executor {
+        simulated_executor* executor;
+        explicit owned_executor(simulated_executor* made) noexcept : executor(made) {}
+        owned_executor(const owned_executor&) = delete;
+        owned_executor& operator=(const owned_executor&) = delete;
+        ~owned_executor() { delete executor; }
+        simulated_executor* operator->() const noexcept { return executor; }
+        simulated_executor& operator*() const noexcept { return *executor; }
+    };
+
     [[noreturn]] void fail(std::errc code, const std::string& what) const {
         throw_error(std::make_error_code(code),
                     "simulate: seed " + std::to_string(seed_) + ": " + what);
@@ -107,13 +121,13 @@ private:
     static std::coroutine_handle<> root_done(promise_base& root) noexcept {
         auto& self = *static_cast<simulation*>(root.owner.load(std::memory_order_relaxed));
         self.ended_ = true;
-        self.scheduler_.task_finished_outside();
+        self.scheduler_->task_finished_outside();
         return std::noop_coroutine();
     }
 
     std::uint64_t seed_;
     bool ended_ = false;
-    simulated_scheduler<Nothing> scheduler_;
+    const owned_executor scheduler_; // outlives the runtime
     runtime runtime_;
 };
 

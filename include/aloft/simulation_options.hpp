@@ -5,14 +5,14 @@
 
 #include <aloft/config.hpp>
 #include <aloft/detail/base/lean_chrono.hpp>
+#include <aloft/detail/base/lean_function.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace aloft::inline ALOFT_ABI {
 
@@ -95,7 +95,13 @@ public:
     }
     /// A file that is there when the program begins.
     simulation_options& file(std::string path, std::string content) {
-        files_.insert_or_assign(std::move(path), std::move(content));
+        for (auto& [name, held] : files_) {
+            if (name == path) {
+                held = std::move(content);
+                return *this;
+            }
+        }
+        files_.emplace_back(std::move(path), std::move(content));
         return *this;
     }
 
@@ -121,7 +127,8 @@ public:
     [[nodiscard]] double deaf_to_stop() const noexcept { return deaf_to_stop_; }
     [[nodiscard]] std::size_t disk_bytes() const noexcept { return disk_bytes_; }
     [[nodiscard]] std::size_t window_bytes() const noexcept { return window_bytes_; }
-    [[nodiscard]] const std::map<std::string, std::string>& files() const noexcept {
+    /// Path and content, in the order in which they were named first.
+    [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& files() const noexcept {
         return files_;
     }
     [[nodiscard]] std::uint64_t most_steps() const noexcept { return most_steps_; }
@@ -141,7 +148,7 @@ private:
     double deaf_to_stop_ = 0.25;
     std::size_t disk_bytes_ = static_cast<std::size_t>(-1);
     std::size_t window_bytes_ = 65536;
-    std::map<std::string, std::string> files_;
+    std::vector<std::pair<std::string, std::string>> files_;
     std::uint64_t most_steps_ = 10'000'000;
     std::function<void(std::string_view)> on_trace_;
 };

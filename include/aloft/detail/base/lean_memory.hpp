@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// std::unique_ptr without the rest of <memory>, which takes long to compile.
+// std::unique_ptr without the rest of <memory>, which takes long to compile. In libstdc++ it brings
+// <ostream>, so what every file includes does without it.
 // Layer: L0 base
 #pragma once
 

@@ -11,10 +11,10 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_construct.hpp>
 
-#include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <new>
 #include <optional>
 #include <utility>

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/lean_compare.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/callback_frame.hpp>
@@ -32,7 +33,6 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -72,6 +72,7 @@
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
+#include <aloft/detail/base/lean_shared_memory.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/epoll_calls.hpp>
@@ -83,8 +84,6 @@
 #include <aloft/detail/reactor/reactor.hpp>
 
 #include <array>
-#include <chrono>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>

@@ -5,6 +5,7 @@
 // A path is a name like any other: folders need not be made, and "a/../b" is not "b".
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
 
 #include <fcntl.h>
@@ -12,13 +13,11 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 

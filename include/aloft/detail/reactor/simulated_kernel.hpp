@@ -16,6 +16,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/limit_list.hpp>
 #include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
@@ -30,9 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 

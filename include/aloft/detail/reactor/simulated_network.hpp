@@ -14,20 +14,19 @@
 // 3. Any numeric address can be bound: a world has as many hosts as a program names.
 #pragma once
 
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
 #include <aloft/detail/reactor/socket_address.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 

@@ -3,13 +3,13 @@
 // Layer: L2 reactor
 #pragma once
 
+#include <aloft/detail/base/lean_function.hpp>
+#include <aloft/detail/base/lean_shared_memory.hpp>
 #include <aloft/detail/reactor/clock.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/simulated_dice.hpp>
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <vector>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -15,21 +15,18 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/detail/reactor/simulated_kernel.hpp>
 #include <aloft/detail/reactor/timers.hpp>
-#include <aloft/detail/runtime/entrance.hpp>
+#include <aloft/detail/runtime/simulated_entrance.hpp>
 #include <aloft/simulation_options.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
-#include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -38,37 +35,21 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// A template for the reason that simulated_kernel is one.
 template <class Nothing = void>
-class simulated_scheduler final : public operation_executor {
+class simulated_scheduler final : public simulated_executor {
 public:
     simulated_scheduler(std::uint64_t seed, const simulation_options& options)
         : kernel_(seed, options), errors_(new error_list), sink_(errors_) {
         world = &kernel_;
     }
-    ~simulated_scheduler() = default;
 
-    enum class outcome : unsigned char { done, stands_still, too_many_steps };
-
-    /// Runs until `done` says so.
-    [[nodiscard]] outcome run(const std::function<bool()>& done) {
-        const environment* const before = current_environment();
-        set_current_environment(root);
-        outcome ended = outcome::done;
-        while (!done()) {
-            if (steps_ >= kernel_.options().most_steps()) {
-                ended = outcome::too_many_steps;
-                break;
-            }
-            if (!step()) {
-                ended = outcome::stands_still;
-                break;
-            }
-        }
-        set_current_environment(before);
-        return ended;
+    [[nodiscard]] outcome run_until(const bool& ended) override {
+        return run([&] { return ended; });
+    }
+    [[nodiscard]] outcome run_to_the_end() override {
+        return run([&] { return tasks() == 0; });
     }
 
-    /// Everything that waits is stopped, and whatever is begun later, too.
-    void stop() {
+    void stop() override {
         stopping_ = true;
         errors_->stop();
         if (root_stop != nullptr) {
@@ -81,13 +62,14 @@ public:
         steps_ = 0; // what is left to do is to end
     }
 
-    [[nodiscard]] std::uint64_t tasks() const noexcept { return started_ - ended_; }
-    [[nodiscard]] std::uint64_t digest() const noexcept { return kernel_.digest(); }
-    [[nodiscard]] clock_ns passed() const noexcept {
+    [[nodiscard]] std::uint64_t tasks() const noexcept override { return started_ - ended_; }
+    [[nodiscard]] std::uint64_t digest() const noexcept override { return kernel_.digest(); }
+    [[nodiscard]] clock_ns passed() const noexcept override {
         return kernel_.now - simulated_dice::beginning;
     }
-    /// What nobody collected, or nullptr.
-    [[nodiscard]] std::exception_ptr uncollected() const noexcept { return errors_->first; }
+    [[nodiscard]] std::exception_ptr uncollected() const noexcept override {
+        return errors_->first;
+    }
 
     void post(work_node& node) noexcept override {
         require(std::this_thread::get_id() == thread_,
@@ -160,6 +142,26 @@ private:
         bool stopping_ = false;
     };
 
+    /// Runs until `done` says so.
+    template <class Done>
+    [[nodiscard]] outcome run(const Done& done) {
+        const environment* const before = current_environment();
+        set_current_environment(root);
+        outcome ended = outcome::done;
+        while (!done()) {
+            if (steps_ >= kernel_.options().most_steps()) {
+                ended = outcome::too_many_steps;
+                break;
+            }
+            if (!step()) {
+                ended = outcome::stands_still;
+                break;
+            }
+        }
+        set_current_environment(before);
+        return ended;
+    }
+
     /// False: nothing is ready, and nothing is going to happen.
     [[nodiscard]] bool step() {
         collect();
@@ -209,5 +211,16 @@ private:
     bool stopping_ = false;
     const std::thread::id thread_ = std::this_thread::get_id();
 };
+
+#if !ALOFT_SEPARATE
+template <class Nothing>
+#endif
+simulated_executor* open_simulation(std::uint64_t seed, const simulation_options& options) {
+#if !ALOFT_SEPARATE
+    return new simulated_scheduler<Nothing>(seed, options);
+#else
+    return new simulated_scheduler<>(seed, options);
+#endif
+}
 
 } // namespace aloft::inline ALOFT_ABI::detail
