@@ -31,6 +31,17 @@ inline void report(const char* name, double value) {
     std::printf("%s=%.6g\n", name, value);
 }
 
+/// The median of what `round` gives, which is called `rounds` times.
+template <class Round>
+[[nodiscard]] double median_of(std::size_t rounds, Round&& round) {
+    std::vector<double> figures;
+    for (std::size_t i = 0; i < rounds; ++i) {
+        figures.push_back(round());
+    }
+    std::sort(figures.begin(), figures.end());
+    return figures[figures.size() / 2];
+}
+
 /// Ends the program if its own result is wrong: then its figures mean nothing.
 inline void must_be(bool right, const char* what) {
     if (!right) {

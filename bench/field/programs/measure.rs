@@ -49,6 +49,13 @@ pub fn nanoseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e9
 }
 
+/// The median of what `round` gives, which is called `rounds` times.
+pub fn median_of(rounds: usize, mut round: impl FnMut() -> f64) -> f64 {
+    let mut figures: Vec<f64> = (0..rounds).map(|_| round()).collect();
+    figures.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    figures[rounds / 2]
+}
+
 /// Milliseconds.
 pub fn report_delays(what: &str, delays: &mut Vec<f64>) {
     delays.sort_by(|a, b| a.partial_cmp(b).unwrap());

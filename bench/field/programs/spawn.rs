@@ -5,6 +5,8 @@ mod measure;
 use std::time::Instant;
 use tokio::task::JoinHandle;
 
+const ROUNDS: usize = 5;
+
 async fn spawn_all(count: usize) {
     let handles: Vec<JoinHandle<()>> = (0..count).map(|_| tokio::spawn(async {})).collect();
     for each in handles {
@@ -23,23 +25,27 @@ fn main() {
     let runtime = measure::runtime(measure::argument(2, 2));
     // block_on's own future runs on this thread: a task of the pool is what is inside.
     let inside = |count| runtime.block_on(runtime.spawn(spawn_all(count))).unwrap();
-    inside(count / 10);
-
     let switches = measure::usage().ru_nvcsw;
-    let begin = Instant::now();
-    inside(count);
-    println!("inside_ns={}", measure::nanoseconds(begin.elapsed()) / count as f64);
-    let more = measure::usage().ru_nvcsw - switches;
-    println!("wake_ups_per_task={}", more as f64 / count as f64);
-
-    let begin = Instant::now();
-    let handles: Vec<JoinHandle<()>> = (0..count).map(|_| runtime.spawn(async {})).collect();
-    runtime.block_on(async {
-        for each in handles {
-            each.await.unwrap();
-        }
+    let figure = measure::median_of(ROUNDS, || {
+        let begin = Instant::now();
+        inside(count);
+        measure::nanoseconds(begin.elapsed()) / count as f64
     });
-    println!("outside_ns={}", measure::nanoseconds(begin.elapsed()) / count as f64);
+    println!("inside_ns={}", figure);
+    let more = measure::usage().ru_nvcsw - switches;
+    println!("wake_ups_per_task={}", more as f64 / (ROUNDS * count) as f64);
+
+    let figure = measure::median_of(ROUNDS, || {
+        let begin = Instant::now();
+        let handles: Vec<JoinHandle<()>> = (0..count).map(|_| runtime.spawn(async {})).collect();
+        runtime.block_on(async {
+            for each in handles {
+                each.await.unwrap();
+            }
+        });
+        measure::nanoseconds(begin.elapsed()) / count as f64
+    });
+    println!("outside_ns={}", figure);
 
     let begin = Instant::now();
     let both = [runtime.spawn(yields(count)), runtime.spawn(yields(count))];

@@ -38,6 +38,8 @@ void wait_for(const std::atomic<std::size_t>& ran, std::size_t count) {
     }
 }
 
+constexpr std::size_t rounds = 5;
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -46,21 +48,25 @@ int main(int argc, char** argv) {
     asio::thread_pool pool(field::argument(argc, argv, 2, 2));
     std::atomic<std::size_t> ran{0};
 
-    double begin = field::seconds_now();
-    asio::co_spawn(pool, spawn_all(count, ran), asio::detached);
-    wait_for(ran, count);
-    field::report("inside_ns", (field::seconds_now() - begin) * 1e9 / tasks);
+    field::report("inside_ns", field::median_of(rounds, [&] {
+                      ran.store(0);
+                      const double begin = field::seconds_now();
+                      asio::co_spawn(pool, spawn_all(count, ran), asio::detached);
+                      wait_for(ran, count);
+                      return (field::seconds_now() - begin) * 1e9 / tasks;
+                  }));
+    field::report("outside_ns", field::median_of(rounds, [&] {
+                      ran.store(0);
+                      const double begin = field::seconds_now();
+                      for (std::size_t i = 0; i < count; ++i) {
+                          asio::co_spawn(pool, empty(ran), asio::detached);
+                      }
+                      wait_for(ran, count);
+                      return (field::seconds_now() - begin) * 1e9 / tasks;
+                  }));
 
     ran.store(0);
-    begin = field::seconds_now();
-    for (std::size_t i = 0; i < count; ++i) {
-        asio::co_spawn(pool, empty(ran), asio::detached);
-    }
-    wait_for(ran, count);
-    field::report("outside_ns", (field::seconds_now() - begin) * 1e9 / tasks);
-
-    ran.store(0);
-    begin = field::seconds_now();
+    const double begin = field::seconds_now();
     asio::co_spawn(pool, yields(count, ran), asio::detached);
     asio::co_spawn(pool, yields(count, ran), asio::detached);
     wait_for(ran, 2);
