@@ -170,7 +170,9 @@ public:
     explicit select_awaiter(std::tuple<Branches...>&& branches) noexcept
         : select_core([](select_core& core) noexcept {
               auto& self = static_cast<select_awaiter&>(core);
-              self.timers_taken_out_ = (0 + ... + self.template slot<Is>().take_out());
+              const std::uint32_t winner = self.claim_.winner();
+              self.timers_taken_out_ =
+                  (0 + ... + (winner == Is ? 0u : self.template slot<Is>().take_out()));
           }),
           slots_(made_of<Branches>{std::get<Is>(branches), *this, Is}...) {}
     ~select_awaiter() {
@@ -346,7 +348,8 @@ template <class Rep, class Period>
 /// Thread safety: any thread; needs a runtime where it has to wait. A channel may be in it twice.
 /// Lifetime: temporaries move in; sends and receives that have a name are referred to, so that a
 /// value that was not sent is still there: `auto s = b.send(x); ... select(a.recv(), s) ...
-/// s.value()`.
+/// s.value()`. Channels must outlive it; but the one over which it has sent is in the receiver's
+/// hands, as with a plain send.
 /// Errors: std::errc::broken_pipe if a send is the one, because its channel is closed. Values must
 /// be movable without exceptions.
 /// Cancellation: a task that is stopped before, or while it waits, gives up with

@@ -27,12 +27,14 @@
 // program may say whether that is a proper end; otherwise it is a lost wake-up.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
@@ -52,6 +54,17 @@ using word = std::uint64_t;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
+}
+
+[[nodiscard]] inline word hash_of(const void* object, std::size_t bytes) noexcept {
+    word hash = 0;
+    for (std::size_t at = 0; at < bytes; at += sizeof(word)) {
+        word next = 0;
+        std::memcpy(&next, static_cast<const char*>(object) + at,
+                    std::min(sizeof(word), bytes - at));
+        hash = mix(hash, next);
+    }
+    return hash;
 }
 
 /// What an atomic object is to the machine.
@@ -100,9 +113,14 @@ struct fiber {
     std::function<void()> body;
     store_buffer buffer;
     ucontext_t context{};
+    std::jmp_buf begin_at{};
     std::jmp_buf resume_at{};
     std::unique_ptr<char[]> stack = std::make_unique<char[]>(stack_bytes);
+    // Of what the body has on the stack; the stack grows downwards.
+    char* bottom = nullptr;
+    const char* top = nullptr; // when it has stopped
     word history = 0;
+    bool entered = false; // in some execution
     bool started = false;
     wish wants = wish::access;
     const location* waits_for = nullptr;
@@ -128,7 +146,9 @@ public:
 
     /// Program has threads() -> std::vector<std::function<void()>>, finished(), called when all
     /// threads have ended, bool may_rest(), called when nobody can go on, and word plain_state(), a
-    /// hash of what its threads share without atomics.
+    /// hash of what its threads share without atomics. If it has a static `remembers_plain_state`, a
+    /// thread's state is its stack and its registers: needed where a thread keeps what it has read of
+    /// what is shared without atomics when that has changed again.
     template <class Program>
     result explore() {
         result_ = {};
@@ -138,6 +158,7 @@ public:
             ++result_.executions;
             // Always at the same place, so that addresses are the same in all executions.
             alignas(Program) static std::byte memory[sizeof(Program)];
+            std::memset(memory, 0, sizeof(Program)); // a program may hash its bytes
             auto* const program = ::new (static_cast<void*>(memory)) Program;
             run(*program);
             program->~Program();
@@ -159,15 +180,20 @@ public:
             }
         }
         stop(fiber::wish::access);
+        expect_alive(at);
         note("loads", &at, at.value);
         remember(at.value);
         return at.value;
     }
 
-    void store(location& at, word value) { running_->buffer.push_back({&at, value}); }
+    void store(location& at, word value) {
+        expect_alive(at);
+        running_->buffer.push_back({&at, value});
+    }
 
     void store_and_drain(location& at, word value) {
         stop(fiber::wish::drained_access);
+        expect_alive(at);
         note("stores at once", &at, value);
         write(at, value);
     }
@@ -176,6 +202,7 @@ public:
     template <class Change>
     word exchange(location& at, Change&& change) {
         stop(fiber::wish::drained_access);
+        expect_alive(at);
         const word before = at.value;
         const auto [after, written] = change(before);
         note(written ? "exchanges" : "compares", &at, written ? after : before);
@@ -210,12 +237,18 @@ public:
         running_->waits_for = &at;
         running_->old_value = old;
         stop(fiber::wish::change);
+        expect_alive(at);
         note("wakes up", &at, at.value);
         remember(at.value);
     }
 
     /// The thread is at the head of a loop, and `local` is all that it knows.
     void forget(word local) noexcept { running_->history = local; }
+
+    /// No atomic object in there may be touched again.
+    void bury(const void* begin, std::size_t bytes) {
+        buried_.push_back({reinterpret_cast<std::uintptr_t>(begin), bytes});
+    }
 
     /// A thread, or a check at the end, has found something wrong.
     void fail(const std::string& what) {
@@ -244,6 +277,7 @@ private:
     template <class Program>
     void run(Program& program) {
         trace_.clear();
+        buried_.clear();
         memory_hash_ = 0;
         start(program.threads());
         std::size_t depth = 0;
@@ -263,7 +297,9 @@ private:
                 if (depth < path_.size()) {
                     taken = path_[depth].choices[path_[depth].taken];
                 } else {
-                    if (!visited_.insert(mix(state(), program.plain_state())).second) {
+                    constexpr bool by_stack = requires { Program::remembers_plain_state; };
+                    const word threads = by_stack ? states_of_stacks() : state();
+                    if (!visited_.insert(mix(threads, program.plain_state())).second) {
                         return;
                     }
                     path_.push_back(choices);
@@ -319,6 +355,10 @@ private:
             fiber& each = *threads_[i];
             each.body = std::move(bodies[i]);
             each.buffer.clear();
+            if (each.bottom !=
+                nullptr) { // so that gaps between objects are alike in all executions
+                std::memset(each.bottom - fiber::stack_bytes / 16, 0, fiber::stack_bytes / 16);
+            }
             each.history = 0;
             each.started = false;
             each.wants = fiber::wish::access;
@@ -381,11 +421,30 @@ private:
         word hash = memory_hash_;
         for (const auto& each : threads_) {
             hash = mix(hash, each->history);
-            for (const pending_store& waiting : each->buffer) {
-                hash = mix(hash, reinterpret_cast<std::uintptr_t>(waiting.where));
-                hash = mix(hash, waiting.value);
+            hash = mix(hash, buffered(*each));
+        }
+        return hash;
+    }
+
+    [[nodiscard]] word states_of_stacks() const noexcept {
+        word hash = memory_hash_;
+        for (const auto& each : threads_) {
+            hash = mix(hash, static_cast<word>(each->wants));
+            if (each->wants != fiber::wish::done) {
+                hash = mix(hash, hash_of(each->resume_at, sizeof each->resume_at));
+                hash = mix(hash,
+                           hash_of(each->top, static_cast<std::size_t>(each->bottom - each->top)));
             }
-            hash = mix(hash, each->buffer.size());
+            hash = mix(hash, buffered(*each));
+        }
+        return hash;
+    }
+
+    [[nodiscard]] static word buffered(const fiber& of) noexcept {
+        word hash = of.buffer.size();
+        for (const pending_store& waiting : of.buffer) {
+            hash = mix(hash, reinterpret_cast<std::uintptr_t>(waiting.where));
+            hash = mix(hash, waiting.value);
         }
         return hash;
     }
@@ -402,9 +461,15 @@ private:
 
     // ---- fibers ----
 
+    [[gnu::noinline]] static void run_body(fiber& self) {
+        self.bottom = static_cast<char*>(__builtin_frame_address(0));
+        self.body();
+    }
+
     static void enter() {
         explorer& self = instance();
-        self.running_->body();
+        (void)_setjmp(self.running_->begin_at); // every execution comes back to here
+        run_body(*self.running_);
         self.running_->wants = fiber::wish::done;
         std::longjmp(self.back_to_, 1);
     }
@@ -416,6 +481,9 @@ private:
                 std::longjmp(next.resume_at, 1);
             }
             next.started = true;
+            if (std::exchange(next.entered, true)) {
+                std::longjmp(next.begin_at, 1);
+            }
             getcontext(&next.context);
             next.context.uc_stack.ss_sp = next.stack.get();
             next.context.uc_stack.ss_size = fiber::stack_bytes;
@@ -427,15 +495,25 @@ private:
     }
 
     /// Leaves the thread until the explorer chooses it again.
-    void stop(fiber::wish wants) {
+    [[gnu::noinline]] void stop(fiber::wish wants) {
         running_->wants = wants;
         running_->history = mix(running_->history, static_cast<word>(wants));
+        running_->top = static_cast<const char*>(__builtin_frame_address(0));
         if (_setjmp(running_->resume_at) == 0) {
             std::longjmp(back_to_, 1);
         }
     }
 
     // ---- traces ----
+
+    void expect_alive(const location& at) {
+        const auto place = reinterpret_cast<std::uintptr_t>(&at);
+        for (const auto& [begin, bytes] : buried_) {
+            if (place - begin < bytes) {
+                fail("something was touched that is gone");
+            }
+        }
+    }
 
     struct event {
         word thread;
@@ -477,15 +555,23 @@ private:
     std::vector<branching> path_;
     std::unordered_set<word> visited_;
     std::vector<event> trace_;
+    std::vector<std::pair<std::uintptr_t, std::size_t>> buried_;
     word memory_hash_ = 0;
     result result_;
 };
+
+/// Which of the bugs is there that copies of the library's headers have been given; 0: none.
+inline int bug = 0;
 
 /// To be called by a program's threads and checks.
 inline void check(bool right, const char* what) {
     if (!right) {
         explorer::instance().fail(what);
     }
+}
+
+inline void bury(const void* begin, std::size_t bytes) {
+    explorer::instance().bury(begin, bytes);
 }
 
 } // namespace model

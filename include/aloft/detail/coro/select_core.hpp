@@ -10,12 +10,14 @@
 //    nobody touches the select later.
 // 2. Who ends it is decided by the claim (channel_core.hpp, 3). The winner sees to it that
 //    withdraw() is called once: it takes what is left in the channels out, and leaves the stop
-//    state's list.
+//    state's list. It does not touch the channel of the branch that has won: the entry is out of
+//    it, and who has received what was sent over it may have destroyed it.
 // 3. In the channels a branch's entry resumes this frame, and not the task. So withdraw() runs
 //    where the winner has put it, and under no lock.
 // 4. The locks of the channels are released one after the other when the select has been listed
-//    with all of them. Who ends it meanwhile passes through each of them in withdraw(), so the
-//    select, and its channels, are still there when the last one is released.
+//    with all of them. Who ends it meanwhile has passed through that of its own channel, and passes
+//    through each of the others in withdraw(), so the select, and its channels, are still there when
+//    the last one is released.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
