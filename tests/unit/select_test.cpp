@@ -345,10 +345,30 @@ TEST_CASE("a frame that is destroyed while its select waits leaves nothing behin
     sync_wait(rt, parent());
 }
 
+TEST_CASE("whoever receives what a select has sent may destroy that channel") {
+    runtime rt(one_worker());
+    channel<int> other(0);
+    auto parent = [&]() -> task<> {
+        auto taken = std::make_unique<channel<int>>(0);
+        auto sends = spawn([](channel<int>& to, channel<int>& from) -> task<std::size_t> {
+            auto r = co_await select(to.send(1), from.recv());
+            co_return r.index();
+        }(*taken, other));
+        co_await settle();
+        const auto value = co_await taken->recv();
+        taken.reset(); // before the select has gone on
+        CHECK(value == 1);
+        const auto branch = co_await sends;
+        CHECK(branch == 0);
+        CHECK_FALSE(other.try_send(2));
+    };
+    sync_wait(rt, parent());
+}
+
 TEST_CASE(
     "several threads race to end a select: exactly one does, and no value is lost or doubled") {
     const std::uint64_t seed = testing::make_seed("threads against select");
-    const std::size_t rounds = testing::scaled(50'000);
+    const std::size_t rounds = testing::race_rounds(50'000);
     runtime rt(runtime_options{}.threads(2));
     channel<std::size_t> a(0);
     channel<std::size_t> b(0);

@@ -232,7 +232,7 @@ TEST_CASE("setting a completion_source twice ends the program with a sentence") 
 
 TEST_CASE("a source's setting and a stop request race, and every waiter is resumed once") {
     runtime rt(runtime_options{}.threads(2));
-    const std::size_t rounds = testing::scaled(30'000);
+    const std::size_t rounds = testing::race_rounds(30'000);
     testing::dice dice(testing::make_seed("setting against stop"));
     std::atomic<std::size_t> ends{0};
     for (std::size_t i = 0; i < rounds; ++i) {

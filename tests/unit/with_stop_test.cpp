@@ -385,7 +385,7 @@ TEST_CASE("a task's end and a stop request race, and the handle is joined in the
 }
 
 TEST_CASE("a limit and the end race, and the task is neither lost nor resumed twice") {
-    const std::size_t rounds = testing::scaled(50'000);
+    const std::size_t rounds = testing::race_rounds(50'000);
     runtime rt(runtime_options{}.threads(2));
     const auto run = [&]() -> task<std::size_t> {
         std::size_t late = 0;

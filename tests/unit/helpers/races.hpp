@@ -47,9 +47,9 @@ aloft::task<void> record(Make make, std::atomic<int>& begun, std::atomic<end>& h
 
 /// `complete` makes it end, `make` waits for that; both race a stop request.
 template <class Make, class Complete, class Check>
-void races(const char* name, std::size_t full, Make make, Complete complete, Check check) {
+void races(const char* name, std::size_t usual, Make make, Complete complete, Check check) {
     const std::uint64_t seed = make_seed(name);
-    const std::size_t rounds = scaled(full);
+    const std::size_t rounds = race_rounds(usual);
     aloft::runtime rt(aloft::runtime_options{}.threads(2));
     std::atomic<std::size_t> round{0};
     std::atomic<std::size_t> completed{0};

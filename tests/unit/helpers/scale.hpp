@@ -20,4 +20,11 @@ inline constexpr std::size_t slowdown = ALOFT_TSAN ? 15 : (ALOFT_ASAN ? 10 : 4);
     return full / slowdown > 0 ? full / slowdown : 1;
 }
 
+/// Of a race against a stop request: `usual`, or a fixed part of it, but a hundred thousand where all
+/// are asked for.
+[[nodiscard]] constexpr std::size_t race_rounds(std::size_t usual) noexcept {
+    constexpr std::size_t all = 100'000;
+    return slowdown == 1 && usual < all ? all : scaled(usual);
+}
+
 } // namespace testing
