@@ -13,6 +13,12 @@
 //    nobody touches the awaiter later. A timer that was taken out is no party any more.
 // 2. `expired_` is written by the callback before it gives up its part, and read by the parent.
 // 3. If the child ends with a value in spite of the request, the value counts.
+// 4. The timer is the wheel's also around a single operation. A linked timeout of the ring
+//    (IORING_OP_LINK_TIMEOUT) needs no stop state and 58 instructions here instead of 695, but the
+//    kernel arms and disarms a timer of its own for it, and posts a second completion. A receive of
+//    one byte over TCP that comes in time costs 0.5 us of CPU time more with the wheel and 0.7 us
+//    more with the link (pairs of 40 interleaved rounds; g++ 12.2, Linux 6.18); there is no further
+//    system call either way.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -169,8 +175,9 @@ private:
 /// as cancelled. A result that it gives in spite of the request counts.
 /// Cancellation: what stops the awaiting task stops the awaitable, too. Code that never awaits
 /// anything is not interrupted.
-/// Cost: a timer in the worker's wheel, put in and taken out; no allocation for a task, one recycled
-/// frame for other awaitables, no descriptor, no system call.
+/// Cost: a timer in the worker's wheel, put in and taken out: less than a linked timeout of the ring
+/// costs, also around a single operation. No allocation for a task, one recycled frame for other
+/// awaitables, no descriptor, no system call.
 template <class Rep, class Period, detail::awaitable Awaitable>
 [[nodiscard]] auto with_timeout(std::chrono::duration<Rep, Period> limit, Awaitable&& awaitable) {
     using child = decltype(detail::as_task(std::forward<Awaitable>(awaitable)));
