@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# cmake -D COMPILER=... -D INCLUDE_DIR=... -D SOURCE=... -D SENTENCE=... -D COUNT=... -P check.cmake
+# cmake -D COMPILER=... -D INCLUDE_DIR=... -D SOURCE=... -D SENTENCE=... -D COUNT=... [-D FLAGS=...]
+# -P check.cmake
 # The compiler must report COUNT errors, each with the sentence, and no list of candidates.
 
 execute_process(
-    COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -I "${INCLUDE_DIR}" "${SOURCE}"
+    COMMAND "${COMPILER}" -std=c++20 -fsyntax-only ${FLAGS} -I "${INCLUDE_DIR}" "${SOURCE}"
     RESULT_VARIABLE code
     OUTPUT_VARIABLE output
     ERROR_VARIABLE output
