@@ -31,7 +31,8 @@ namespace aloft::inline ALOFT_ABI {
 /// Lifetime: owns the descriptor; must outlive its operations, as must the buffers.
 /// Errors: co_await throws std::system_error that names operation and file (open names the path).
 /// Reading at the end gives 0; transfers may be short.
-/// Cancellation: std::errc::operation_canceled when the runtime stops, if the kernel had not begun.
+/// Cancellation: std::errc::operation_canceled when the task is stopped or the runtime ends, if the
+/// kernel had not begun.
 /// Cost: a page-cached read is one system call and no trip through the scheduler; everything else
 /// is one ring operation, reads with open_mode::direct too. No allocation but the path's.
 class file {

@@ -15,7 +15,7 @@ namespace aloft::inline ALOFT_ABI {
 /// Thread safety: any thread; several polls of one descriptor may wait at once.
 /// Lifetime: the descriptor must stay open until the poll ends; closing it does not end the poll.
 /// Errors: std::system_error, such as bad_file_descriptor.
-/// Cancellation: std::errc::operation_canceled when the runtime stops.
+/// Cancellation: std::errc::operation_canceled when the task is stopped or the runtime ends.
 /// Cost: one operation of the ring; no allocation.
 [[nodiscard]] inline auto poll(int fd, poll_events events) {
     return detail::io_awaitable(detail::poll_request(fd, events));

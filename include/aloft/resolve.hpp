@@ -27,8 +27,8 @@ namespace aloft::inline ALOFT_ABI {
 ///
 /// Thread safety: any thread. Lifetime: copies its arguments.
 /// Errors: std::system_error in resolve_category() that names host and service.
-/// Cancellation: std::errc::operation_canceled if it had not begun when the runtime stopped; a
-/// look-up that runs is waited for.
+/// Cancellation: std::errc::operation_canceled if it had not begun when the task was stopped or the
+/// runtime ended; a look-up that runs is waited for.
 /// Cost: numeric addresses are parsed at once; names go to the blocking pool (getaddrinfo).
 [[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host, std::string service) {
     std::vector<detail::raw_endpoint> found;

@@ -39,7 +39,8 @@ runtime& default_runtime();
 /// Lifetime: must outlive the tasks' uses of it, which it enforces: the destructor makes every
 /// operation in flight, and every one that is begun later, end with std::errc::operation_canceled,
 /// waits until every task has ended, and leaks nothing. A task that waits for something that never
-/// comes and that no operation of the library stands behind keeps the destructor waiting.
+/// comes and that no operation of the library stands behind keeps the destructor waiting. Declare
+/// the runtime behind what its tasks refer to.
 /// After fork() the child has none of the threads: there the destructor does nothing, and using the
 /// runtime ends the program with a sentence that says so.
 /// Errors: the constructor throws std::system_error that names the option, or the resource that is

@@ -22,7 +22,7 @@ namespace aloft::inline ALOFT_ABI {
 /// Lifetime: must outlive its waits. A signal belongs to one set at a time.
 /// Errors: the constructor throws std::system_error: invalid_argument for what is no signal or
 /// cannot be caught, device_or_resource_busy if another set has it.
-/// Cancellation: std::errc::operation_canceled when the runtime stops.
+/// Cancellation: std::errc::operation_canceled when the task is stopped or the runtime ends.
 /// Cost: a pipe per set; a wait is one ring operation.
 class signal_set {
 public:

@@ -37,8 +37,9 @@ enum class shutdown_how { read, write, both };
 /// Errors: co_await throws std::system_error that names the operation; an ended stream is 0 from
 /// read_some, and std::errc::message_size from read_exact. A write to a broken connection is an
 /// error (EPIPE, ECONNRESET), never a signal.
-/// Cancellation: operations end with std::errc::operation_canceled when the runtime stops;
-/// shutdown(both) ends a waiting read with 0. What was transferred before is reported as success.
+/// Cancellation: operations end with std::errc::operation_canceled when the task is stopped or the
+/// runtime ends; shutdown(both) ends a waiting read with 0. What was transferred before is reported
+/// as success.
 /// Cost: one ring operation per read_some or write_some, no allocation; the exact and all forms use
 /// one recycled frame.
 class tcp_stream {

@@ -326,41 +326,55 @@ TEST_CASE("readers and writers, a hand-over and a stop request race, and the loc
 TEST_CASE("the end of children and a stop request race, and no frame is left") {
     event e;
     std::atomic<int> frames{0};
-    races_event("when_all against stop", e, frames,
-                [&] { return aloft::when_all(child(e, frames), child(e, frames)); });
-    races_event("when_any against stop", e, frames,
-                [&] { return aloft::when_any(children(e, frames)); });
-    races_event(
-        "when_each against stop", e, frames,
-        [&]() -> task<> {
-            auto each = aloft::when_each(children(e, frames));
-            while (auto one = co_await each.next()) {
-                CHECK(one->index < 2);
-            }
-        },
-        false); // what is left of them is stopped, and ends by itself
-    races_event("group against stop", e, frames, [&] {
-        return aloft::with_task_group([&](aloft::task_group& group) -> task<> {
-            group.spawn([](event& of, std::atomic<int>& f) -> task<> {
-                (void)co_await child(of, f);
-            }(e, frames));
-            (void)co_await child(e, frames);
+    SECTION("when_all") {
+        races_event("when_all against stop", e, frames,
+                    [&] { return aloft::when_all(child(e, frames), child(e, frames)); });
+    }
+    SECTION("when_any") {
+        races_event("when_any against stop", e, frames,
+                    [&] { return aloft::when_any(children(e, frames)); });
+    }
+    SECTION("when_each") {
+        races_event(
+            "when_each against stop", e, frames,
+            [&]() -> task<> {
+                auto each = aloft::when_each(children(e, frames));
+                while (auto one = co_await each.next()) {
+                    CHECK(one->index < 2);
+                }
+            },
+            false); // what is left of them is stopped, and ends by itself
+    }
+    SECTION("group") {
+        races_event("group against stop", e, frames, [&] {
+            return aloft::with_task_group([&](aloft::task_group& group) -> task<> {
+                group.spawn([](event& of, std::atomic<int>& f) -> task<> {
+                    (void)co_await child(of, f);
+                }(e, frames));
+                (void)co_await child(e, frames);
+            });
         });
-    });
-    races_event("parallel_for_each against stop", e, frames, [&]() -> task<> {
-        const std::array numbers{1, 2, 3};
-        co_await aloft::parallel_for_each(numbers, 2,
-                                          [&](int) -> task<> { (void)co_await child(e, frames); });
-    });
-    races_event("async_generator against stop", e, frames, [&]() -> task<> {
-        auto numbers = [](event& of, std::atomic<int>& f) -> aloft::async_generator<int> {
-            co_yield co_await child(of, f);
-        }(e, frames);
-        while (co_await numbers.next() != nullptr) {
-        }
-    });
-    races_event("limit and stop", e, frames,
-                [&] { return aloft::with_timeout(1h, child(e, frames)); });
+    }
+    SECTION("parallel_for_each") {
+        races_event("parallel_for_each against stop", e, frames, [&]() -> task<> {
+            const std::array numbers{1, 2, 3};
+            co_await aloft::parallel_for_each(
+                numbers, 2, [&](int) -> task<> { (void)co_await child(e, frames); });
+        });
+    }
+    SECTION("async_generator") {
+        races_event("async_generator against stop", e, frames, [&]() -> task<> {
+            auto numbers = [](event& of, std::atomic<int>& f) -> aloft::async_generator<int> {
+                co_yield co_await child(of, f);
+            }(e, frames);
+            while (co_await numbers.next() != nullptr) {
+            }
+        });
+    }
+    SECTION("with_timeout") {
+        races_event("with_timeout against stop", e, frames,
+                    [&] { return aloft::with_timeout(1h, child(e, frames)); });
+    }
 }
 
 TEST_CASE("bytes and a stop request race, and they are read once") {
