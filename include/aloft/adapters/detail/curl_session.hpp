@@ -22,6 +22,7 @@
 #include <aloft/adapters/detail/curl_message.hpp>
 #include <aloft/adapters/detail/curl_url.hpp>
 #include <aloft/as_result.hpp>
+#include <aloft/clock.hpp>
 #include <aloft/config.hpp>
 #include <aloft/endpoint.hpp>
 #include <aloft/poll.hpp>
@@ -75,8 +76,6 @@ private:
 };
 
 class session {
-    using clock = std::chrono::steady_clock;
-
 public:
     session() {
         initialise_libcurl();

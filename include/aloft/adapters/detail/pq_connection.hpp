@@ -21,6 +21,7 @@
 #include <aloft/adapters/detail/pq_parameters.hpp>
 #include <aloft/adapters/detail/pq_result_set.hpp>
 #include <aloft/as_result.hpp>
+#include <aloft/clock.hpp>
 #include <aloft/config.hpp>
 #include <aloft/offload.hpp>
 #include <aloft/poll.hpp>
@@ -96,13 +97,13 @@ struct connection_state {
     /// Waits for the socket, or until `deadline` if there is one. Returns nothing when the deadline
     /// has passed.
     task<std::optional<poll_events>>
-    wait(poll_events events, std::optional<std::chrono::steady_clock::time_point> deadline) const {
+    wait(poll_events events, std::optional<clock::time_point> deadline) const {
         const int socket = PQsocket(handle.get());
         if (!deadline) {
             co_return co_await poll(socket, events);
         }
-        const auto left = *deadline - std::chrono::steady_clock::now();
-        if (left <= std::chrono::steady_clock::duration::zero()) {
+        const auto left = *deadline - clock::now();
+        if (left <= clock::duration::zero()) {
             co_return std::nullopt;
         }
         const result<poll_events> ready = co_await as_result(poll(socket, events, left));
@@ -144,9 +145,9 @@ private:
 inline task<std::unique_ptr<connection_state>> open_connection(std::string text) {
     const conninfo parsed(text);
     const conninfo settings = co_await resolved(parsed);
-    std::optional<std::chrono::steady_clock::time_point> deadline;
+    std::optional<clock::time_point> deadline;
     if (const std::optional<std::chrono::seconds> limit = settings.connect_timeout()) {
-        deadline = std::chrono::steady_clock::now() + *limit;
+        deadline = clock::now() + *limit;
     }
     // libpq's message names the address that was tried, not the name that was given.
     const std::string host = parsed.value("host", "PGHOST");

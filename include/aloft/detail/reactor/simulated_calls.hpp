@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {
+
+struct operation;
 
 /// Every simulated world is one.
 class simulated_calls : public simulated_world {
@@ -28,6 +31,10 @@ public:
     [[nodiscard]] virtual int name_of(int fd, bool peer, sockaddr* address, socklen_t* length) = 0;
     [[nodiscard]] virtual int shut_down(int fd, int how) = 0;
     virtual void close_descriptor(int fd) = 0;
+    /// What an operation on a descriptor that does not block gives: its result, or -EAGAIN, and then
+    /// nothing has happened. Nothing is in flight afterwards. For libraries that make their own calls
+    /// and only wait through poll().
+    [[nodiscard]] virtual std::int32_t call_now(operation& op) = 0;
 
 protected:
     ~simulated_calls() = default;
