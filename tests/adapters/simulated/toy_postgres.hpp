@@ -46,7 +46,7 @@ namespace adapter_tests {
 class toy_postgres final : public blocking_peer {
 public:
     struct habits {
-        double silent = 0;         // takes a connection and never answers
+        double silent = 0;         // hears a connection out and never answers
         double turned_away = 0;    // answers a connection with an error
         double lost_cancels = 0;   // connections for cancel requests that are refused
         double gone_meanwhile = 0; // ends the connection after a statement
@@ -204,7 +204,7 @@ private:
         std::string settings(number(length, 0) - 4, '\0');
         co_await with.stream.read_exact(std::span<char>(settings));
         if (chance(habits_.silent)) {
-            co_await aloft::sleep_for(std::chrono::hours(1));
+            co_await with.stream.read_exact(std::span<char>(settings)); // until the client goes
         }
         if (chance(habits_.turned_away)) {
             append_error(with.out, "FATAL", "53300");

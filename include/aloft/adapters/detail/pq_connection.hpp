@@ -12,7 +12,9 @@
 // 2. At most one statement is under way (`busy`); a second one is refused before it touches the
 //    PGconn.
 // 3. cancel() never touches the PGconn: it uses a PGcancel made once, after connecting, which libpq
-//    documents as safe to use from any thread.
+//    documents as safe to use from any thread. The server stops whatever runs when the request
+//    comes, so the connection is not idle before every request has come or been given up: else the
+//    pool's next statement would be hit.
 // 4. A statement that was abandoned in the middle leaves the connection non-idle for ever; idle()
 //    says so, and the pool closes it.
 
@@ -87,6 +89,42 @@ struct close_connection {
     void operator()(PGconn* handle) const noexcept { PQfinish(handle); }
 };
 
+struct free_cancel_key {
+    void operator()(PGcancel* key) const noexcept { PQfreeCancel(key); }
+};
+
+/// The way to stop what a connection's server does; shared with the requests under way.
+struct cancel_line {
+    explicit cancel_line(PGcancel* made) noexcept : key(made) {}
+
+    std::unique_ptr<PGcancel, free_cancel_key> key;
+    std::atomic<int> requests{0}; // that have not ended
+};
+
+/// Counts as a request from when it is made, so that one whose task has not started yet is seen.
+class cancel_request {
+public:
+    explicit cancel_request(std::shared_ptr<cancel_line> line) noexcept : line_(std::move(line)) {
+        if (line_) {
+            line_->requests.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+    cancel_request(cancel_request&&) noexcept = default;
+    cancel_request& operator=(cancel_request&&) = delete;
+    ~cancel_request() {
+        if (line_) {
+            // order(pq.canceled): release; the server has the request
+            line_->requests.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    /// nullptr: there is no connection.
+    [[nodiscard]] PGcancel* key() const noexcept { return line_ ? line_->key.get() : nullptr; }
+
+private:
+    std::shared_ptr<cancel_line> line_;
+};
+
 /// What a connection owns. It has an address of its own, so that a connection may be moved while a
 /// statement runs.
 struct connection_state {
@@ -96,8 +134,8 @@ struct connection_state {
 
     /// Waits for the socket, or until `deadline` if there is one. Returns nothing when the deadline
     /// has passed.
-    task<std::optional<poll_events>>
-    wait(poll_events events, std::optional<clock::time_point> deadline) const {
+    task<std::optional<poll_events>> wait(poll_events events,
+                                          std::optional<clock::time_point> deadline) const {
         const int socket = PQsocket(handle.get());
         if (!deadline) {
             co_return co_await poll(socket, events);
@@ -117,7 +155,7 @@ struct connection_state {
     }
 
     std::unique_ptr<PGconn, close_connection> handle;
-    std::shared_ptr<PGcancel> cancel_key; // shared with a cancel() under way on the blocking pool
+    std::shared_ptr<cancel_line> canceling; // set once it is connected
     std::atomic<bool> busy{false};
     bool lost = false; // written only by the statement that holds `busy`
 };
@@ -174,11 +212,7 @@ inline task<std::unique_ptr<connection_state>> open_connection(std::string text)
     if (PQsetnonblocking(handle, 1) != 0) {
         throw error("08001", state->message(), operation);
     }
-    state->cancel_key = std::shared_ptr<PGcancel>(PQgetCancel(handle), [](PGcancel* key) {
-        if (key != nullptr) {
-            PQfreeCancel(key);
-        }
-    });
+    state->canceling = std::make_shared<cancel_line>(PQgetCancel(handle));
     co_return state;
 }
 
@@ -300,14 +334,16 @@ inline task<result_set> run_statement(connection_state& state, statement_kind ki
     co_return kept;
 }
 
-inline task<> cancel_statement(std::shared_ptr<PGcancel> key) {
-    if (!key) {
+inline task<> cancel_statement(cancel_request made) {
+    const cancel_request mine = std::move(made); // ends before whoever awaits it goes on
+    PGcancel* const key = mine.key();
+    if (key == nullptr) {
         throw error("08003", "there is no connection", "cancel");
     }
     // PQcancel opens a connection of its own and blocks until the server has closed it.
     const auto request = [key]() -> std::string {
         std::array<char, 256> message{};
-        const int sent = PQcancel(key.get(), message.data(), static_cast<int>(message.size()));
+        const int sent = PQcancel(key, message.data(), static_cast<int>(message.size()));
         return sent != 0 ? std::string() : one_line(message.data());
     };
     const std::string complaint = co_await offload(request);
@@ -324,8 +360,8 @@ inline task<> cancel_statement(std::shared_ptr<PGcancel> key) {
 /// be; a query() that meets another one under way is refused with SQLSTATE 55006. cancel() may be
 /// called at any time from any thread. After a co_await the task may be on another thread of the
 /// runtime.
-/// Lifetime: must outlive the tasks that its functions returned; may be moved while they run. The
-/// destructor closes the connection without waiting for the server.
+/// Lifetime: must outlive the tasks that its functions returned, except cancel()'s; may be moved
+/// while they run. The destructor closes the connection without waiting for the server.
 /// Errors: pq::error with the server's SQLSTATE, naming the statement. A lost connection is an
 /// error with SQLSTATE 08006 or 57P01 and makes bad() true.
 /// Cancellation: a query() that ends with operation_canceled has left its statement running; the
@@ -373,11 +409,17 @@ public:
     /// Thread safety: any thread, at any time between connect() and the destructor.
     /// Cost: a connection of its own and a thread of the blocking pool, for as long as that takes
     /// (libpq 15 cannot cancel without blocking).
-    task<void> cancel() { return detail::cancel_statement(state_ ? state_->cancel_key : nullptr); }
+    task<void> cancel() {
+        return detail::cancel_statement(
+            detail::cancel_request(state_ ? state_->canceling : nullptr));
+    }
 
-    /// Ready for a statement: connected, none under way, not inside a transaction.
+    /// Ready for a statement: connected, no statement and no cancel() under way, not inside a
+    /// transaction.
     [[nodiscard]] bool idle() const noexcept {
-        return !bad() && PQtransactionStatus(state_->handle.get()) == PQTRANS_IDLE;
+        // order(pq.canceled): acquire; pairs with the end of every request
+        return !bad() && PQtransactionStatus(state_->handle.get()) == PQTRANS_IDLE &&
+               state_->canceling->requests.load(std::memory_order_acquire) == 0;
     }
 
     /// Lost, or never connected.

@@ -79,8 +79,8 @@ class pool {
 
 public:
     /// The right to use one connection; gives it back when destroyed. A connection that is then
-    /// lost, in the middle of a statement or inside a transaction is closed instead, and replaced
-    /// when somebody needs it.
+    /// lost, in the middle of a statement or of a cancel(), or inside a transaction is closed
+    /// instead, and replaced when somebody needs it.
     /// Thread safety: as connection.
     class lease {
     public:
