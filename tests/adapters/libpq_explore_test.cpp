@@ -5,25 +5,19 @@
 // What the world stands for is the kernel's part (sockets, readiness, time) and the server's; the
 // client is all there. That the real server behaves like the one here is for libpq_test.cpp.
 
-#include "simulated/system_calls.hpp"
+#include "simulated/explore.hpp"
 #include "simulated/toy_postgres.hpp"
-
-#include "../unit/helpers/scale.hpp"
 
 #include <aloft/adapters/libpq.hpp>
 #include <aloft/as_result.hpp>
 #include <aloft/clock.hpp>
 #include <aloft/simulate.hpp>
 #include <aloft/spawn.hpp>
-#include <aloft/stop.hpp>
 #include <aloft/task.hpp>
 #include <aloft/task_group.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/when_all.hpp>
-#include <aloft/when_all_settled.hpp>
-#include <aloft/with_stop.hpp>
 #include <aloft/with_timeout.hpp>
-#include <aloft/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -32,8 +26,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -42,27 +34,18 @@
 
 namespace {
 
-using adapter_tests::ledger;
+using adapter_tests::beside;
+using adapter_tests::expect;
+using adapter_tests::holds;
+using adapter_tests::narrow;
 using adapter_tests::toy_postgres;
 using aloft::as_result;
-using aloft::result;
 using aloft::simulation_options;
 using aloft::task;
 using aloft::pq::connection;
 using aloft::pq::pool;
 using aloft::pq::result_set;
 using namespace std::chrono_literals;
-
-void expect(bool condition, const char* sentence) {
-    if (!condition) {
-        throw std::logic_error(sentence);
-    }
-}
-
-/// Windows so small that hardly anything goes out, or comes in, at once.
-simulation_options narrow() {
-    return simulation_options{}.window_bytes(97).network_delay(1us, 100us).latency(0us, 20us);
-}
 
 /// A server, and what the clients share.
 struct world {
@@ -74,9 +57,7 @@ struct world {
     int answered = 0;
     int failed = 0;
 
-    [[nodiscard]] std::size_t draw(std::size_t below) {
-        return static_cast<std::size_t>(aloft::detail::splitmix(dice) % below);
-    }
+    [[nodiscard]] std::size_t draw(std::size_t below) { return adapter_tests::drawn(dice, below); }
 
     /// One statement that repeats its values, and what has to be true of its answer.
     task<> echo(connection& link, std::size_t size, const char* sql = "echo") {
@@ -95,29 +76,6 @@ struct world {
     }
 };
 
-/// Runs `clients` beside a server, ends both, and looks at what is left.
-template <class Clients>
-task<> beside_a_server(world& all, Clients clients) {
-    aloft::stop_source end;
-    const auto work = [&]() -> task<> {
-        const auto ended = co_await as_result(clients());
-        // What the clients have closed arrives.
-        for (int turn = 0; all.server.sessions() > 0 && turn < 100; ++turn) {
-            co_await aloft::sleep_for(100ms);
-        }
-        const std::size_t sessions = all.server.sessions();
-        end.request_stop();
-        if (!ended) {
-            throw std::system_error(ended.error());
-        }
-        expect(sessions == 0, "a connection was left open");
-    };
-    const auto serve = [&]() -> task<> {
-        (void)co_await as_result(with_stop(end.get_token(), all.server.serve()));
-    };
-    co_await aloft::when_all(work(), serve());
-}
-
 /// All its permits are there, and whoever asks gets an answer.
 task<> nothing_is_lost(pool& connections) {
     std::vector<pool::lease> held;
@@ -128,18 +86,6 @@ task<> nothing_is_lost(pool& connections) {
         }
     }
     expect(connections.spare() == 0, "more connections than permits");
-}
-
-template <class Main>
-void holds(const simulation_options& options, Main main, std::uint64_t count) {
-    const adapter_tests::system_ledger before = ledger();
-    const aloft::exploration found = explore(aloft::seeds{testing::scaled(count)}, options, main);
-    INFO("seed " << found.seed() << (found.replayed() ? " (again): " : " (once): ")
-                 << found.what());
-    CHECK(found.passed());
-    CHECK(ledger().opened > before.opened);
-    CHECK(ledger().opened - before.opened == ledger().closed - before.closed);
-    CHECK(ledger().blocked == 0);
 }
 
 TEST_CASE("every statement is answered once, with its own rows, however little goes out at a time",
@@ -159,7 +105,7 @@ TEST_CASE("every statement is answered once, with its own rows, however little g
             expect(connections.spare() >= 1 && connections.spare() <= 2, "a connection is lost");
             co_await nothing_is_lost(connections);
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
     };
     holds(narrow(), program, 3000);
 }
@@ -216,7 +162,7 @@ TEST_CASE("whatever breaks, a statement ends once, and the pool replaces what it
             co_await aloft::when_all(client(), client(), client());
             co_await nothing_is_lost(connections);
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
     };
     holds(narrow().resets(0.003).refusals(0.05), program, 3000);
     CHECK(answered > 0);
@@ -248,7 +194,7 @@ TEST_CASE("a stop at any time ends an acquire or a statement, and the pool has a
             co_await aloft::when_all(client(), client(), client());
             co_await nothing_is_lost(connections);
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
         for (int number = 1; number <= all.statements; ++number) {
             expect(all.server.executed(number) <= 1, "it was carried out twice");
         }
@@ -292,7 +238,7 @@ TEST_CASE("a cancel hits the statement that it was meant for, or none", "[libpq]
             reused += connections.spare();
             co_await nothing_is_lost(connections);
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
     };
     simulation_options options = narrow();
     options.blocking_delay(0us, 4ms);
@@ -324,7 +270,7 @@ TEST_CASE("a connection comes about, or is given up, when connect_timeout says s
             };
             co_await aloft::when_all(client(), client());
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
     };
     holds(narrow().refusals(0.1), program, 2000);
     CHECK(connected > 0);
@@ -357,7 +303,7 @@ TEST_CASE(
             co_await aloft::when_all(client(false), client(true), client(false));
             expect(link.idle(), "it is not idle afterwards");
         };
-        co_await beside_a_server(all, clients);
+        co_await beside(all.server, clients);
     };
     holds(narrow(), program, 2000);
     CHECK(refused > 0);
