@@ -248,6 +248,31 @@ TEST_CASE("a cancel hits the statement that it was meant for, or none", "[libpq]
     CHECK(reused > 0);
 }
 
+TEST_CASE("who takes a connection from the pool gets one that the server has not ended",
+          "[libpq]") {
+    std::size_t replaced = 0;
+    const auto program = [&](std::uint64_t seed) -> task<> {
+        world all(seed, {.gone_meanwhile = 0.3});
+        const auto clients = [&]() -> task<> {
+            pool connections(std::string(toy_postgres::conninfo), 2);
+            const auto client = [&]() -> task<> {
+                int before = 0;
+                for (int turn = 0; turn < 3; ++turn) {
+                    pool::lease mine = co_await connections.acquire();
+                    replaced += before != 0 && mine->backend_process() != before ? 1U : 0U;
+                    before = mine->backend_process();
+                    co_await all.echo(*mine, 10);
+                    co_await aloft::sleep_for(10ms); // by then it is known here, if it has ended
+                }
+            };
+            co_await aloft::when_all(client(), client());
+        };
+        co_await beside(all.server, clients);
+    };
+    holds(narrow(), program, 2000);
+    CHECK(replaced > 0);
+}
+
 TEST_CASE("a connection comes about, or is given up, when connect_timeout says so", "[libpq]") {
     std::size_t connected = 0;
     std::size_t late = 0;
