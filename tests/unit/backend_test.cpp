@@ -4,6 +4,7 @@
 #include <support/descriptor_limit.hpp>
 #include <support/descriptors.hpp>
 #include <support/endings.hpp>
+#include <support/refusing_kernel.hpp>
 #include <support/sockets.hpp>
 
 #include <aloft/file.hpp>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -80,6 +82,13 @@ private:
     }
 }
 
+template <std::size_t Count>
+[[nodiscard]] bool install(std::array<sock_filter, Count>& code) {
+    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 /// This process's calls of that number fail from now on.
 [[nodiscard]] bool deny(long call, int error) {
     std::array<sock_filter, 4> code{{
@@ -88,9 +97,20 @@ private:
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     }};
-    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return install(code);
+}
+
+/// From now on this process gets no ring of more entries than that, for want of memory.
+[[nodiscard]] bool deny_rings_above(unsigned entries) {
+    std::array<sock_filter, 6> code{{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(SYS_io_uring_setup), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)), // its lower half
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, entries, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(ENOMEM)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    return install(code);
 }
 
 /// What is said where a call is denied, in a child process, without descriptors left behind.
@@ -248,4 +268,58 @@ TEST_CASE("missing memory for rings is an error and no reason for epoll") {
     INFO(answer.said);
     CHECK(answer.said.find(std::to_string(ENOMEM) + ": runtime: ring 1 of 2: ") == 0);
     CHECK(answer.says("RLIMIT_MEMLOCK"));
+}
+
+TEST_CASE("rings that there is no memory for become smaller until there is, and say so") {
+    if (!io_uring_works_here()) {
+        SKIP("io_uring does not work here");
+    }
+    const auto wanted = GENERATE(backend::automatic, backend::io_uring);
+    const child_answer answer = run_in_child([wanted]() -> std::string {
+        const environment_backend unset(nullptr);
+        return deny_rings_above(32) ? attempt_to_make(wanted) : "skip";
+    });
+    if (!answer.exited() || answer.says("skip")) {
+        SKIP("system call filters are not allowed here: " << answer.errors);
+    }
+    INFO(answer.said);
+    CHECK(answer.said.find("made: io_uring, 32 entries per worker (locked memory") == 0);
+}
+
+TEST_CASE("where the kernel has no descriptors left, that is an error and no reason for epoll") {
+    const int error = GENERATE(EMFILE, ENFILE);
+    const child_answer answer = where_denied(SYS_io_uring_setup, error, backend::automatic);
+    INFO(answer.said);
+    CHECK(answer.said.find(std::to_string(error) + ": runtime: ring 1 of 2: ") == 0);
+    CHECK(answer.says("RLIMIT_NOFILE"));
+}
+
+TEST_CASE("missing memory for a ring's first operation is an error and no reason for epoll") {
+    const long call = GENERATE(SYS_io_uring_enter, SYS_io_uring_register);
+    const int error = GENERATE(ENOMEM, EAGAIN, EBUSY);
+    if (!io_uring_works_here()) {
+        SKIP("io_uring does not work here");
+    }
+    const child_answer answer = where_denied(call, error, backend::automatic);
+    INFO(answer.said);
+    CHECK(answer.said.find(std::to_string(error) + ": runtime: ring 1 of 2: ") == 0);
+    CHECK(answer.says("memory limit"));
+}
+
+TEST_CASE("a trial read that a signal interrupts is made again") {
+    if (!io_uring_works_here()) {
+        SKIP("io_uring does not work here");
+    }
+    std::atomic<int> refusals = 2; // the first two calls, which are those of the trial
+    refusing_kernel kernel([&] { return refusals.fetch_sub(1) > 0 ? EINTR : 0; });
+    std::string said;
+    const bool ran = kernel.run([&] {
+        const environment_backend unset(nullptr);
+        said = attempt_to_make(backend::automatic);
+    });
+    if (!ran) {
+        SKIP("system call filters are not allowed here");
+    }
+    CHECK(said.find("made: io_uring") == 0);
+    CHECK(refusals.load() < 0);
 }

@@ -4,8 +4,9 @@
 // Layer: L2 reactor
 //
 // 1. ENOMEM (locked memory) halves the ring down to a floor and then is an error; EMFILE is an
-//    error. EPERM, ENOSYS, EINVAL, a missing feature or opcode, and a failed trial read mean that
-//    this kernel, or whoever confines the process, does not offer io_uring: ring_unavailable.
+//    error, and so is memory that is missing for the probe or the trial read. EPERM, ENOSYS, EINVAL,
+//    a missing feature or opcode, and any other failure of the trial read mean that this kernel, or
+//    whoever confines the process, does not offer io_uring: ring_unavailable.
 // 2. The ring is not inherited by fork(): a child would share, and steal from, the completion
 //    queue.
 // 3. The owner writes an entry and publishes it by a release of the queue's tail. From then on
@@ -181,17 +182,12 @@ public:
             io_uring_prep_read(&sqe, ends[0], &got, 1, static_cast<__u64>(-1));
             io_uring_sqe_set_data64(&sqe, 0);
             publish();
-            enter();
-            io_uring_cqe* cqe = nullptr;
-            answer = io_uring_wait_cqe(&ring_, &cqe);
-            if (answer == 0) {
-                answer = cqe->res;
-                io_uring_cqe_seen(&ring_, cqe);
-            }
+            answer = answer_of_trial();
         }
         ::close(ends[0]);
         ::close(ends[1]);
         if (answer != 1 || got != sent) {
+            refuse_for_want_of_memory(-answer);
             throw ring_unavailable(system_error_code(answer < 0 ? -answer : EIO),
                                    "io_uring: a trial read failed");
         }
@@ -228,6 +224,30 @@ private:
         }
     }
 
+    static void refuse_for_want_of_memory(int error) {
+        if (error == ENOMEM || error == EAGAIN || error == EBUSY) {
+            throw_errno(error,
+                        "io_uring: the kernel has no memory for a first operation; raise the "
+                        "memory limit of the control group");
+        }
+    }
+
+    /// Hands the trial over, waits, and gives its result or the error of entering. A call that is
+    /// interrupted may have handed it over or not.
+    [[nodiscard]] int answer_of_trial() noexcept {
+        io_uring_cqe* cqe = nullptr;
+        while (io_uring_peek_cqe(&ring_, &cqe) != 0) {
+            if (::syscall(__NR_io_uring_enter, ring_.ring_fd, unsubmitted(), 1U,
+                          IORING_ENTER_GETEVENTS, nullptr, std::size_t{0}) < 0 &&
+                errno != EINTR) {
+                return -errno;
+            }
+        }
+        const int result = cqe->res;
+        io_uring_cqe_seen(&ring_, cqe);
+        return result;
+    }
+
     void check() {
         constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG |
                                     IORING_FEAT_FAST_POLL | IORING_FEAT_RW_CUR_POS;
@@ -235,9 +255,14 @@ private:
             throw ring_unavailable(std::make_error_code(std::errc::not_supported),
                                    "io_uring: the kernel lacks a needed feature");
         }
-        io_uring_probe* const probe = io_uring_get_probe_ring(&ring_);
-        if (probe == nullptr) {
-            throw ring_unavailable(std::make_error_code(std::errc::not_supported),
+        constexpr unsigned most_opcodes = 256;
+        alignas(io_uring_probe)
+            std::array<std::byte, sizeof(io_uring_probe) + most_opcodes * sizeof(io_uring_probe_op)>
+                room{};
+        auto* const probe = reinterpret_cast<io_uring_probe*>(room.data());
+        if (const int error = -io_uring_register_probe(&ring_, probe, most_opcodes); error != 0) {
+            refuse_for_want_of_memory(error);
+            throw ring_unavailable(system_error_code(error),
                                    "io_uring: the kernel cannot be probed");
         }
         bool complete = true;
@@ -248,7 +273,6 @@ private:
               IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT}) {
             complete = complete && io_uring_opcode_supported(probe, opcode) != 0;
         }
-        io_uring_free_probe(probe);
         if (!complete) {
             throw ring_unavailable(std::make_error_code(std::errc::not_supported),
                                    "io_uring: the kernel lacks a needed operation");
