@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Everything of the library but the adapters, and what needs slow headers: to_future.hpp (<future>) and
-// std_stop_token.hpp (<stop_token>). On Windows without poll, signal_set and simulate.
+// std_stop_token.hpp (<stop_token>). On Windows without poll.
 // Layer: L4 surface
 #pragma once
 
@@ -37,6 +37,9 @@
 #include <aloft/semaphore.hpp>
 #include <aloft/shared_mutex.hpp>
 #include <aloft/shared_task.hpp>
+#include <aloft/signal_set.hpp>
+#include <aloft/simulate.hpp>
+#include <aloft/simulation_options.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/stop.hpp>
 #include <aloft/strand.hpp>
@@ -58,7 +61,4 @@
 
 #if !defined(_WIN32)
 #include <aloft/poll.hpp>
-#include <aloft/signal_set.hpp>
-#include <aloft/simulate.hpp>
-#include <aloft/simulation_options.hpp>
 #endif

@@ -45,6 +45,7 @@ inline constexpr windows_error_name windows_error_names[] = {
     {183, std::errc::file_exists},                    // ERROR_ALREADY_EXISTS
     {206, std::errc::filename_too_long},              // ERROR_FILENAME_EXCED_RANGE
     {995, std::errc::operation_canceled},             // ERROR_OPERATION_ABORTED
+    {1117, std::errc::io_error},                      // ERROR_IO_DEVICE
     {1225, std::errc::connection_refused},            // ERROR_CONNECTION_REFUSED
     {1229, std::errc::not_connected},                 // ERROR_CONNECTION_INVALID
     {1231, std::errc::network_unreachable},           // ERROR_NETWORK_UNREACHABLE

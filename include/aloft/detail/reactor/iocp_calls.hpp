@@ -56,7 +56,7 @@ struct open_arguments {
             return number_of_file(opened);
         }
     } else if (op.kind == operation_kind::close) {
-        good = call_close(op.fd);
+        good = close_number(op.fd);
     } else {
         good = ::FlushFileBuffers(handle_of(op.fd)) != 0;
     }

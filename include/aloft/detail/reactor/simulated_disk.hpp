@@ -7,11 +7,11 @@
 
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/windows_simulation.hpp>
+#else
+#include <aloft/detail/reactor/posix_simulation.hpp>
+#endif
 
 #include <cerrno>
 #include <cstddef>
@@ -33,32 +33,35 @@ public:
     }
 
     /// A descriptor, or a negated error number.
-    [[nodiscard]] std::int32_t open(const char* path, std::uint32_t flags_of_open) {
-        const int flags = static_cast<int>(flags_of_open);
+    [[nodiscard]] std::int32_t open(const open_wish& wish) {
         if (around_.dice().draw_chance(around_.dice().options().disk_faults())) {
             return -EMFILE;
         }
-        auto found = files_.find(path);
+        auto found = files_.find(wish.path);
         if (found == files_.end()) {
-            if ((flags & O_CREAT) == 0) {
+            if (!wish.creates) {
                 return -ENOENT;
             }
-            found = files_.emplace(path, std::make_shared<std::string>()).first;
-        } else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
+            found = files_.emplace(wish.path, std::make_shared<std::string>()).first;
+        } else if (wish.creates && wish.exclusive) {
             return -EEXIST;
         }
-        if ((flags & O_TRUNC) != 0) {
+        if (wish.truncates) {
             used_ -= found->second->size();
             found->second->clear();
         }
-        return around_.give_descriptor(std::make_shared<open_file>(*this, found->second, flags));
+        return around_.give_descriptor(std::make_shared<open_file>(*this, found->second, wish));
     }
 
 private:
     class open_file final : public simulated_object {
     public:
-        open_file(simulated_disk& disk, std::shared_ptr<std::string> content, int flags)
-            : disk_(disk), content_(std::move(content)), flags_(flags) {}
+        open_file(simulated_disk& disk, std::shared_ptr<std::string> content, const open_wish& wish)
+            : disk_(disk),
+              content_(std::move(content)),
+              reads_(wish.reads),
+              writes_(wish.writes),
+              appends_(wish.appends) {}
 
         [[nodiscard]] std::int32_t attempt(operation& op) override {
             if (disk_.faulty()) {
@@ -66,13 +69,13 @@ private:
             }
             switch (op.kind) {
             case operation_kind::read:
-                return (flags_ & O_ACCMODE) == O_WRONLY ? -EBADF : read(op);
+                return reads_ ? read(op) : -wrong_access;
             case operation_kind::write:
-                return (flags_ & O_ACCMODE) == O_RDONLY ? -EBADF : write(op);
+                return writes_ ? write(op) : -wrong_access;
             case operation_kind::sync:
                 return 0;
             case operation_kind::file_size:
-                static_cast<struct statx*>(op.address)->stx_size = content_->size();
+                tell_file_size(op, content_->size());
                 return 0;
             default:
                 return -ENOTSOCK;
@@ -106,12 +109,14 @@ private:
             if (op.length == 0) {
                 return 0;
             }
-            const std::uint64_t at = (flags_ & O_APPEND) != 0 ? content_->size() : place(op);
+            const bool at_end =
+                appends_ || (!open_files_have_a_position && op.offset == current_position);
+            const std::uint64_t at = at_end ? content_->size() : place(op);
             std::size_t count = disk_.dice().draw_transfer(op.length);
             const std::size_t end = static_cast<std::size_t>(at) + count;
             if (end > content_->size()) {
                 const std::size_t grows = end - content_->size();
-                const std::size_t fits = std::min(grows, disk_.room());
+                const std::size_t fits = (std::min)(grows, disk_.room());
                 if (grows - fits >= count) {
                     return -ENOSPC;
                 }
@@ -126,7 +131,9 @@ private:
 
         simulated_disk& disk_;
         std::shared_ptr<std::string> content_;
-        int flags_;
+        bool reads_;
+        bool writes_;
+        bool appends_;
         std::uint64_t position_ = 0;
     };
 

@@ -25,8 +25,6 @@
 #include <aloft/detail/reactor/simulated_network.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
 
-#include <poll.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -117,7 +115,7 @@ public:
         note(name_of(op.kind), found->second, "abandoned", 0);
         pending_.erase(found->second);
         numbers_.erase(found);
-        op.result = -ECANCELED;
+        op.result = -native_error(ECANCELED);
         op.phase.store(operation_phase::released, std::memory_order_relaxed);
     }
 
@@ -218,7 +216,7 @@ private:
     [[nodiscard]] std::int32_t carry_out(const pending& it) {
         operation& op = *it.op;
         if (op.kind == operation_kind::open) {
-            return disk_.open(static_cast<const char*>(op.address), op.flags);
+            return disk_.open(open_wish_of(op));
         }
         if (op.kind == operation_kind::close) {
             return close(op.fd);
@@ -240,7 +238,7 @@ private:
         note(name_of(op.kind), number, "ends with", result);
         pending_.erase(found);
         numbers_.erase(&op);
-        op.result = result;
+        op.result = result < 0 ? -native_error(-result) : result;
         op.phase.store(operation_phase::finished, std::memory_order_relaxed);
         finished_.push(op);
     }
@@ -258,6 +256,10 @@ private:
         }
         descriptors_.emplace(fd, std::move(object));
         return fd;
+    }
+
+    void replace(int fd, std::shared_ptr<simulated_object> object) override {
+        descriptors_[fd] = std::move(object);
     }
 
     [[nodiscard]] int close(int fd) {

@@ -17,9 +17,11 @@
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
 #include <aloft/detail/reactor/socket_address.hpp>
-
-#include <poll.h>
-#include <sys/socket.h>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/windows_simulation.hpp>
+#else
+#include <aloft/detail/reactor/posix_simulation.hpp>
+#endif
 
 #include <cerrno>
 #include <cstddef>
@@ -96,7 +98,7 @@ public:
             if (network_.listener_at(local_) != nullptr) {
                 return -EADDRINUSE;
             }
-            backlog_ = static_cast<std::size_t>(std::max(backlog, 1));
+            backlog_ = static_cast<std::size_t>((std::max)(backlog, 1));
             phase_ = phase_kind::listening;
             network_.listeners_[local_] = weak_from_this();
             return 0;
@@ -110,8 +112,8 @@ public:
             if (phase_ != phase_kind::connected) {
                 return -ENOTCONN;
             }
-            shut_read_ = shut_read_ || how != SHUT_WR;
-            if (how != SHUT_RD && !std::exchange(shut_write_, true)) {
+            shut_read_ = shut_read_ || how != only_writing;
+            if (how != only_reading && !std::exchange(shut_write_, true)) {
                 send_end();
             }
             network_.around_.changed(*this);
@@ -203,12 +205,7 @@ public:
             }
             const std::shared_ptr<socket> next = std::move(pending_.front());
             pending_.pop_front();
-            if (op.address != nullptr) {
-                const socket_address name = to_socket_address(next->remote_);
-                std::memcpy(op.address, name.data(), name.length);
-                *static_cast<socklen_t*>(op.second) = name.length;
-            }
-            return network_.around_.give_descriptor(next);
+            return hand_over(op, next->remote_, next, network_.around_);
         }
 
         void stop_listening() {
@@ -314,7 +311,7 @@ public:
         template <class Event>
         void arrive_later(socket& to, Event event) {
             const clock_ns delay = dice().draw_time(dice().options().network_delay());
-            to.last_arrival_ = std::max(to.last_arrival_, dice().now + delay);
+            to.last_arrival_ = (std::max)(to.last_arrival_, dice().now + delay);
             network_.around_.at(to.last_arrival_, std::move(event));
         }
 

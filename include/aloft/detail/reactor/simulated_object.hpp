@@ -10,6 +10,7 @@
 #include <aloft/detail/reactor/simulated_dice.hpp>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -37,6 +38,17 @@ public:
     std::vector<std::uint64_t> waiting;
 };
 
+/// What an open asks for.
+struct open_wish {
+    std::string path;
+    bool reads = false;
+    bool writes = false;
+    bool appends = false;
+    bool creates = false;
+    bool exclusive = false;
+    bool truncates = false;
+};
+
 class simulated_surroundings {
 public:
     [[nodiscard]] virtual simulated_dice& dice() noexcept = 0;
@@ -44,6 +56,8 @@ public:
     /// What waits at the object is attempted again.
     virtual void changed(simulated_object& object) = 0;
     [[nodiscard]] virtual int give_descriptor(std::shared_ptr<simulated_object> object) = 0;
+    /// The descriptor stands for that object from now on.
+    virtual void replace(int fd, std::shared_ptr<simulated_object> object) = 0;
 
 protected:
     ~simulated_surroundings() = default;

@@ -47,7 +47,7 @@ inline void start_winsock() noexcept {
 }
 
 /// False: see GetLastError.
-inline bool call_close(int number) noexcept {
+inline bool close_number(int number) noexcept {
     return is_file(number) ? ::CloseHandle(handle_of(number)) != 0
                            : ::closesocket(socket_of(number)) == 0;
 }

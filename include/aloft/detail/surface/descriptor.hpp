@@ -5,9 +5,9 @@
 
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
 #if defined(_WIN32)
-#include <aloft/detail/reactor/windows_handle.hpp>
+#include <aloft/detail/reactor/windows_calls.hpp>
 #else
-#include <aloft/detail/reactor/simulated_calls.hpp>
+#include <aloft/detail/reactor/posix_calls.hpp>
 #endif
 
 #include <utility>
@@ -35,7 +35,7 @@ public:
         const int old = std::exchange(fd_, fd);
         if (old >= 0) {
             end_descriptor_epoch(old);
-            (void)call_close(old);
+            call_close(old);
         }
     }
 

@@ -13,6 +13,7 @@
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/io_awaitable.hpp>
 #include <aloft/error.hpp>
 
 #include <fcntl.h>
@@ -21,6 +22,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <system_error>
@@ -48,9 +51,30 @@ inline void on_signal(int number) noexcept {
     errno = saved;
 }
 
-class signal_pipe {
+class signal_wait_request {
 public:
-    explicit signal_pipe(std::initializer_list<int> numbers) {
+    using value_type = int;
+    explicit signal_wait_request(int read_end) noexcept : read_end_(read_end) {}
+
+    int prepare(operation& op) noexcept {
+        op.kind = operation_kind::read;
+        op.fd = read_end_;
+        op.address = &number_;
+        op.length = 1;
+        op.offset = current_position;
+        return 0;
+    }
+    [[nodiscard]] int finish(std::int32_t) const noexcept { return number_; }
+    [[nodiscard]] std::string name() const { return "wait for a signal"; }
+
+private:
+    int read_end_;
+    unsigned char number_ = 0;
+};
+
+class signal_source {
+public:
+    explicit signal_source(std::initializer_list<int> numbers) {
         std::array<int, 2> ends{};
         if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
             throw_errno(errno, "signal_set: pipe2");
@@ -67,11 +91,11 @@ public:
             throw;
         }
     }
-    signal_pipe(const signal_pipe&) = delete;
-    signal_pipe& operator=(const signal_pipe&) = delete;
-    ~signal_pipe() { give_up(); }
+    signal_source(const signal_source&) = delete;
+    signal_source& operator=(const signal_source&) = delete;
+    ~signal_source() { give_up(); }
 
-    [[nodiscard]] int read_end() const noexcept { return read_end_.get(); }
+    [[nodiscard]] auto wait() { return io_awaitable(signal_wait_request(read_end_.get())); }
 
 private:
     void claim(int number) {

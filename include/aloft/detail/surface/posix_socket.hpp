@@ -3,7 +3,7 @@
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/detail/reactor/simulated_calls.hpp>
+#include <aloft/detail/reactor/posix_calls.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/detail/surface/posix_address.hpp>

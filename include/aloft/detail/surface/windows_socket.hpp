@@ -5,7 +5,7 @@
 
 #if defined(_WIN32)
 
-#include <aloft/detail/reactor/windows_handle.hpp>
+#include <aloft/detail/reactor/windows_calls.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/detail/surface/posix_address.hpp>
@@ -25,12 +25,9 @@ namespace aloft::inline ALOFT_ABI::detail {
     throw_errno(::WSAGetLastError(), what);
 }
 
-/// Not inherited by child processes. -1 in it: see WSAGetLastError.
+/// -1 in it: see WSAGetLastError.
 [[nodiscard]] inline descriptor open_tcp_socket(bool v6) {
-    start_winsock();
-    return descriptor(
-        number_of_socket(::WSASocketW(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP, nullptr, 0,
-                                      WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)));
+    return descriptor(call_socket(v6));
 }
 
 /// SO_REUSEADDR means something else here: it would let others take the address. A port whose former
@@ -42,10 +39,10 @@ namespace aloft::inline ALOFT_ABI::detail {
         throw_socket_error("listen on " + name + ": socket");
     }
     const socket_address address = to_socket_address(local);
-    if (::bind(socket_of(socket.get()), address.data(), address.length) != 0) {
+    if (call_bind(socket.get(), address.data(), address.length) != 0) {
         throw_socket_error("listen on " + name + ": bind");
     }
-    if (::listen(socket_of(socket.get()), backlog) != 0) {
+    if (call_listen(socket.get(), backlog) != 0) {
         throw_socket_error("listen on " + name);
     }
     return socket;
@@ -53,7 +50,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 [[nodiscard]] inline raw_endpoint local_address(int fd) {
     socket_address address;
-    if (::getsockname(socket_of(fd), address.data(), &address.length) != 0) {
+    if (call_getsockname(fd, address.data(), &address.length) != 0) {
         throw_socket_error("local_endpoint: getsockname");
     }
     return from_socket_address(address.data());
@@ -61,7 +58,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 [[nodiscard]] inline raw_endpoint remote_address(int fd) {
     socket_address address;
-    if (::getpeername(socket_of(fd), address.data(), &address.length) != 0) {
+    if (call_getpeername(fd, address.data(), &address.length) != 0) {
         throw_socket_error("remote_endpoint: getpeername");
     }
     return from_socket_address(address.data());
@@ -69,8 +66,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 inline void set_socket_flag(int fd, int level, int option, bool on, const char* name) {
     const int value = on ? 1 : 0;
-    if (::setsockopt(socket_of(fd), level, option, reinterpret_cast<const char*>(&value),
-                     sizeof value) != 0) {
+    if (call_setsockopt(fd, level, option, &value, sizeof value) != 0) {
         throw_socket_error(name);
     }
 }
@@ -80,13 +76,11 @@ inline void set_no_delay(int fd, bool on) {
 }
 
 inline void shut_down(int fd, bool reading, bool writing) noexcept {
-    const int how = reading && writing ? SD_BOTH : reading ? SD_RECEIVE : SD_SEND;
-    (void)::shutdown(socket_of(fd), how);
+    call_shutdown(fd, reading && writing ? SD_BOTH : reading ? SD_RECEIVE : SD_SEND);
 }
 
-/// Ends the accepts that wait; those that begin later look at the listener's flag (iocp.hpp).
 inline void end_accepts(int fd) noexcept {
-    (void)::CancelIoEx(handle_of(fd), nullptr);
+    call_end_accepts(fd);
 }
 
 /// Gives a connected socket; the socket is closed if it fails or is abandoned.
@@ -103,7 +97,8 @@ public:
         any.v6 = v6_;
         const socket_address local = to_socket_address(any);
         // ConnectEx wants a bound socket.
-        if (!socket_.valid() || ::bind(socket_of(socket_.get()), local.data(), local.length) != 0) {
+        if (!socket_.valid() || (!is_simulated(socket_.get()) &&
+                                 call_bind(socket_.get(), local.data(), local.length) != 0)) {
             return ::WSAGetLastError();
         }
         op.kind = operation_kind::connect;
@@ -114,8 +109,7 @@ public:
     }
     [[nodiscard]] descriptor finish(std::int32_t) noexcept {
         // Without it the socket does not know its own addresses, nor can it be shut down.
-        (void)::setsockopt(socket_of(socket_.get()), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr,
-                           0);
+        (void)call_setsockopt(socket_.get(), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0);
         return std::move(socket_);
     }
     [[nodiscard]] std::string name() const { return "connect to " + name_; }
@@ -133,7 +127,7 @@ public:
     int prepare(operation& op, int listener, const std::atomic<bool>& closed) noexcept {
         sockaddr_storage local{};
         socklen_t length = sizeof local;
-        if (::getsockname(socket_of(listener), reinterpret_cast<sockaddr*>(&local), &length) != 0) {
+        if (call_getsockname(listener, reinterpret_cast<sockaddr*>(&local), &length) != 0) {
             return ::WSAGetLastError();
         }
         socket_ = open_tcp_socket(local.ss_family == AF_INET6);
@@ -151,8 +145,8 @@ public:
     }
     [[nodiscard]] descriptor finish(std::int32_t) noexcept {
         const SOCKET listener = socket_of(listener_);
-        (void)::setsockopt(socket_of(socket_.get()), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
-                           reinterpret_cast<const char*>(&listener), sizeof listener);
+        (void)call_setsockopt(socket_.get(), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, &listener,
+                              sizeof listener);
         return std::move(socket_);
     }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// The system calls that POSIX's surface makes directly, answered by the machine or a simulated world.
+// Layer: L2 reactor
+//
+// Like the calls that they stand for, the functions give -1 and set errno.
+#pragma once
+
+#include <aloft/detail/reactor/simulated_calls.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+[[nodiscard]] inline int simulated_answer(int result) noexcept {
+    if (result < 0) {
+        errno = -result;
+        return -1;
+    }
+    return result;
+}
+
+[[nodiscard]] inline int call_socket(bool v6) {
+    if (simulated_calls* const world = simulated_here()) {
+        return simulated_answer(world->open_socket(v6));
+    }
+    return ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+[[nodiscard]] inline int call_bind(int fd, const sockaddr* address, socklen_t length) {
+    if (is_simulated(fd)) {
+        return simulated_answer(
+            simulated_call([&](simulated_calls& world) { return world.bind_socket(fd, address); }));
+    }
+    return ::bind(fd, address, length);
+}
+
+[[nodiscard]] inline int call_listen(int fd, int backlog) {
+    if (is_simulated(fd)) {
+        return simulated_answer(
+            simulated_call([&](simulated_calls& world) { return world.listen_on(fd, backlog); }));
+    }
+    return ::listen(fd, backlog);
+}
+
+[[nodiscard]] inline int call_getsockname(int fd, sockaddr* address, socklen_t* length) {
+    if (is_simulated(fd)) {
+        return simulated_answer(simulated_call(
+            [&](simulated_calls& world) { return world.name_of(fd, false, address, length); }));
+    }
+    return ::getsockname(fd, address, length);
+}
+
+[[nodiscard]] inline int call_getpeername(int fd, sockaddr* address, socklen_t* length) {
+    if (is_simulated(fd)) {
+        return simulated_answer(simulated_call(
+            [&](simulated_calls& world) { return world.name_of(fd, true, address, length); }));
+    }
+    return ::getpeername(fd, address, length);
+}
+
+/// A simulated socket takes every option and heeds none.
+[[nodiscard]] inline int call_setsockopt(int fd, int level, int option, int value) {
+    return is_simulated(fd) ? 0 : ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+inline void call_shutdown(int fd, int how) {
+    if (is_simulated(fd)) {
+        (void)simulated_call([&](simulated_calls& world) { return world.shut_down(fd, how); });
+    } else {
+        (void)::shutdown(fd, how);
+    }
+}
+
+inline void call_close(int fd) noexcept {
+    if (!is_simulated(fd)) [[likely]] {
+        (void)::close(fd);
+    } else if (simulated_calls* const world = simulated_here()) {
+        world->close_descriptor(fd);
+    }
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail
