@@ -56,14 +56,14 @@ class barrier {
 public:
     explicit barrier(std::ptrdiff_t expected, CompletionFunction completion = {})
         : expected_(static_cast<std::size_t>(expected)), completion_(std::move(completion)) {
-        detail::require(expected >= 0 && expected <= max(),
+        detail::require(expected >= 0 && expected <= (max)(),
                         "a barrier was made for a number of tasks out of range");
     }
     barrier(const barrier&) = delete;
     barrier& operator=(const barrier&) = delete;
     ~barrier() = default;
 
-    [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept { return (1 << 30) - 1; }
+    [[nodiscard]] static constexpr std::ptrdiff_t (max)() noexcept { return (1 << 30) - 1; }
 
     class [[nodiscard]] arrive_awaiter : detail::room_waiter {
     public:

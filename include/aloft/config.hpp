@@ -25,7 +25,9 @@
 //    return of such a function, and no address lives on behind it. Clang does that afterwards, and
 //    may keep the address of a thread_local variable in the frame: there these are not inlined.
 // 6. MSVC before 19.50 is refused: it keeps the handle that await_suspend returns in the suspended frame,
-//    which another thread may have resumed and destroyed by then.
+//    which another thread may have resumed and destroyed by then. ALOFT_TRAMPOLINE does not help, as it
+//    returns a handle, too; a way around it would be one that nothing here can try. Later ones are let
+//    through, untested.
 #pragma once
 
 #include <aloft/version.hpp>

@@ -123,7 +123,7 @@ task<void> for_each_in_range(Range range, std::size_t most, Function function) {
     using std::end;
     shared_range<decltype(begin(range)), decltype(end(range))> source{{}, begin(range), end(range)};
     if constexpr (requires { std::size(range); }) {
-        most = std::min(most, static_cast<std::size_t>(std::size(range)));
+        most = (std::min)(most, static_cast<std::size_t>(std::size(range)));
     }
     std::vector<task<void>> workers;
     workers.reserve(most);

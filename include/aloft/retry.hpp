@@ -96,8 +96,8 @@ public:
 
     [[nodiscard]] std::chrono::nanoseconds next() noexcept {
         const double most = static_cast<double>(options_.most_delay().count());
-        const double delay = std::min(next_, most);
-        next_ = std::min(next_ * options_.growth(), most);
+        const double delay = (std::min)(next_, most);
+        next_ = (std::min)(next_ * options_.growth(), most);
         return std::chrono::nanoseconds(
             static_cast<std::int64_t>(delay * (1 - options_.jitter() * chance())));
     }

@@ -74,7 +74,7 @@ private:
     struct segment {
         segment* next = nullptr;
     };
-    static constexpr std::size_t alignment = std::max(alignof(segment), alignof(T));
+    static constexpr std::size_t alignment = (std::max)(alignof(segment), alignof(T));
     static constexpr std::size_t first_cell =
         (sizeof(segment) + alignof(T) - 1) / alignof(T) * alignof(T);
 

@@ -2,10 +2,18 @@
 // The reactor on a completion port of Windows, which all reactors of a runtime share.
 // Layer: L2 reactor
 //
-// Every answer is a packet in one queue, which each worker that parks waits at: any free thread takes
-// it, whoever has started the operation and however busy that one is. There is nothing to steal and
-// nothing is kept back until an owner enters the kernel. What has no overlapped form (opening,
-// closing, flushing) goes to helper threads, which put their answer into the same queue.
+// Any free thread takes what a busy worker holds, by construction, and there is nothing to steal:
+// a. submit() makes the system call itself. No submission is kept back in a batch, so none waits for a
+//    worker that computes. What has no overlapped form (opening, closing, flushing) goes to helper
+//    threads, which run no tasks.
+// b. Every answer, the kernel's and the helpers', is a packet in one queue, which is no worker's. All
+//    workers that park wait at that queue, and those that search look into it: whoever is free takes the
+//    packet and resumes its task, whoever has started the operation and however busy that one is. The
+//    port lets any number of threads run (iocp_port.hpp, 3), so threads that compute do not keep it from
+//    handing packets out, and a spare worker that the watcher adds waits at it like the others.
+// c. What does not go through the queue is in a done_ list: refused, failed at once, stopped before it
+//    began. Others take from there, too (help()), as from a worker's timers and run queues.
+// So on Windows no membarrier, no tick and no visit of a watcher makes answers visible.
 //
 // Where an operation is:
 //

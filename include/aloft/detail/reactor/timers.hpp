@@ -88,7 +88,7 @@ public:
             if (begin > now_tick) {
                 break;
             }
-            current_ = std::max(current_, begin);
+            current_ = (std::max)(current_, begin);
             if (slot >= slots_per_level) {
                 file_again(slot);
                 continue;
@@ -98,7 +98,7 @@ public:
             }
         }
         if (levels_ == 0) {
-            current_ = std::max(current_, now_tick);
+            current_ = (std::max)(current_, now_tick);
         }
         publish();
     }
@@ -141,7 +141,7 @@ private:
     }
 
     void file(timer& t) noexcept {
-        const std::uint64_t tick = std::max(tick_of(t.deadline), current_);
+        const std::uint64_t tick = (std::max)(tick_of(t.deadline), current_);
         const std::uint64_t differs = tick ^ current_;
         const std::size_t level =
             differs == 0 ? 0 : static_cast<std::size_t>(std::bit_width(differs) - 1) / digit_bits;
@@ -162,7 +162,7 @@ private:
         t.previous = &last;
         t.next = head;
         head->previous = &t;
-        earliest_[slot] = std::min(earliest_[slot], t.deadline);
+        earliest_[slot] = (std::min)(earliest_[slot], t.deadline);
     }
 
     void unlink(timer& t) noexcept {
@@ -222,7 +222,7 @@ private:
                 --most;
                 take(*t, timer_phase::fired, due);
             } else { // within the tick that now is in
-                earliest_left = std::min(earliest_left, t->deadline);
+                earliest_left = (std::min)(earliest_left, t->deadline);
             }
             if (at_last) {
                 break;

@@ -166,11 +166,11 @@ private:
     [[nodiscard]] bool step() {
         collect();
         if (ready_.empty()) {
-            const clock_ns next = std::min(kernel_.next_event(), timers_.next());
+            const clock_ns next = (std::min)(kernel_.next_event(), timers_.next());
             if (next == no_deadline) {
                 return false;
             }
-            kernel_.now = std::max(kernel_.now, next);
+            kernel_.now = (std::max)(kernel_.now, next);
             return true;
         }
         ++steps_;

@@ -166,7 +166,7 @@ private:
                 heavy_fence();
             }
             found.queueing = found.queueing || each.holds_runnable();
-            found.next_timer = std::min(found.next_timer, each.help(found.ready));
+            found.next_timer = (std::min)(found.next_timer, each.help(found.ready));
             found.holding = found.holding || each.holds_operations() ||
                             found.next_timer != no_deadline || !found.ready.empty();
         }

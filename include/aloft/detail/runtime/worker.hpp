@@ -253,9 +253,9 @@ private:
             const clock_ns expected =
                 (now - looked_at_) * static_cast<clock_ns>(look_interval_) / runs;
             if (expected < look_often_enough) {
-                look_interval_ = std::min(look_interval_ * 2, most_runs_between_looks);
+                look_interval_ = (std::min)(look_interval_ * 2, most_runs_between_looks);
             } else if (expected > look_too_seldom) {
-                look_interval_ = std::max(look_interval_ / 4, std::uint64_t{4});
+                look_interval_ = (std::max)(look_interval_ / 4, std::uint64_t{4});
             }
         }
         runs_are_short = look_interval_ >= short_from_interval;
@@ -354,7 +354,7 @@ private:
         }
         const std::size_t share = shared_.inject.size() / shared_.workers.size() + 1;
         work_list taken;
-        shared_.inject.take(taken, std::min(share, most));
+        shared_.inject.take(taken, (std::min)(share, most));
         work_node* const first = taken.pop();
         if (!taken.empty()) {
             while (work_node* const node = taken.pop()) {

@@ -30,7 +30,7 @@ inline bool worker::take_part() noexcept {
         }
         work_list finished;
         park(finished,
-             stopping ? std::min(timers_.next(), now_ns() + refuse_interval) : timers_.next());
+             stopping ? (std::min)(timers_.next(), now_ns() + refuse_interval) : timers_.next());
         (void)distribute(std::move(finished));
         give_away();
     }

@@ -84,8 +84,8 @@ inline bool worker::spin() noexcept {
         now = now_ns();
         found = collect_io() || work_visible(shared_);
     }
-    spin_budget_ = found ? std::min(spin_budget_ * 2, shared_.spin_for)
-                         : std::max(spin_budget_ / 2, shared_.spin_for / 16);
+    spin_budget_ = found ? (std::min)(spin_budget_ * 2, shared_.spin_for)
+                         : (std::max)(spin_budget_ / 2, shared_.spin_for / 16);
     return found;
 }
 
@@ -117,7 +117,7 @@ inline bool worker::sleep() noexcept {
     // What is asked to end is asked again while the runtime stops: cancelling is best effort.
     clock_ns deadline = timers_.next();
     if (stopping && reactor_->in_flight() > 0) {
-        deadline = std::min(deadline, refuse_next_);
+        deadline = (std::min)(deadline, refuse_next_);
     }
     work_list finished;
     park(finished, deadline);
