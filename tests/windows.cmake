@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests for Windows: those of what is Windows' own, and, on demand, unit tests that ask nothing of
-# POSIX. Catch2 is built from its source, because nobody packages it for mingw-w64:
+# The tests for Windows: those of tests/windows, and all of tests/unit but what is named here with a
+# reason. Catch2 is built from its source, because nobody packages it for mingw-w64:
 # `./cmake/bootstrap windows-tools` puts it where ALOFT_CATCH2_SOURCE looks for it.
 
 set(ALOFT_CATCH2_SOURCE
@@ -25,61 +25,97 @@ add_library(aloft_test_scheduler STATIC support/separate.cpp)
 target_compile_definitions(aloft_test_scheduler PUBLIC ALOFT_SEPARATE=1)
 target_link_libraries(aloft_test_scheduler PRIVATE aloft::aloft aloft_warnings)
 
-function(aloft_add_windows_test name)
-    add_executable(${name} ${ARGN})
-    target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
-    target_link_libraries(
-        ${name} PRIVATE aloft::aloft aloft_warnings aloft_test_scheduler Catch2::Catch2WithMain
-    )
-    add_dependencies(tests ${name})
-    add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 200 LABELS unit SKIP_RETURN_CODE 4)
-endfunction()
-
-aloft_add_windows_test(
-    test_windows_own windows/error_test.cpp windows/file_test.cpp windows/tcp_test.cpp
+# Programs that are about something that Windows does not have, or that the tests in tests/windows show.
+set(not_here
+    backend # io_uring or epoll, and who denies them
+    epoll
+    exhaustion # limits and filters of Linux
+    file_posix # named pipes, devices, permissions, the page cache
+    io_uring
+    poll # there is no readiness of foreign handles
+    quiet # counts context switches in /proc
+    signal # windows_signal
 )
 
-# Those of the coroutine layer and of the runtime. Not all of them build yet.
-option(ALOFT_TEST_WINDOWS_LAYERS "Cross-build the tests of the coroutine layer and of the runtime" OFF)
-if(ALOFT_TEST_WINDOWS_LAYERS)
-    set(layers
-        as_result
-        auto_event
-        barrier
-        broadcast
-        channel
-        condition_variable
-        coroutine_layer
-        deque
-        endpoint
-        event
-        generator
-        latch
-        mutex
-        once
-        parallel_for_each
-        result
-        run_queue
-        select
-        semaphore
-        shared_mutex
-        shared_task
-        stop
-        sync_wait
-        task
-        task_group
-        task_local
-        watch
-        when_all
-        when_any
+set(ALOFT_TEST_SLOWDOWN
+    ""
+    CACHE STRING "The part of their rounds that stress tests make; 1: all. Default: see scale.hpp"
+)
+
+# What most of them include, parsed once.
+file(CONFIGURE OUTPUT precompiled.cpp CONTENT "// nothing but the headers\n")
+add_library(aloft_test_precompiled OBJECT "${CMAKE_CURRENT_BINARY_DIR}/precompiled.cpp")
+
+function(aloft_prepare_windows_test name)
+    target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE aloft::aloft aloft_warnings Catch2::Catch2WithMain)
+    # GCC 12 warns wrongly below -O2.
+    target_compile_options(${name} PRIVATE -Wno-maybe-uninitialized)
+    if(ALOFT_TEST_SLOWDOWN)
+        target_compile_definitions(${name} PRIVATE ALOFT_TEST_SLOWDOWN=${ALOFT_TEST_SLOWDOWN})
+    endif()
+endfunction()
+
+aloft_prepare_windows_test(aloft_test_precompiled)
+target_link_libraries(aloft_test_precompiled PRIVATE aloft_test_scheduler)
+target_precompile_headers(
+    aloft_test_precompiled
+    PRIVATE
+    <aloft/aloft.hpp>
+    <catch2/catch_test_macros.hpp>
+    <atomic>
+    <chrono>
+    <functional>
+    <map>
+    <memory>
+    <optional>
+    <string>
+    <thread>
+    <vector>
+)
+
+# Linking one program is quicker than linking one per source; each source is a test of its own.
+file(GLOB unit_sources CONFIGURE_DEPENDS unit/*_test.cpp windows/*_test.cpp)
+set(together "")
+foreach(source IN LISTS unit_sources)
+    cmake_path(GET source STEM stem)
+    string(REGEX REPLACE "_test$" "" subject "${stem}")
+    if(subject IN_LIST not_here OR subject STREQUAL "windows_headers")
+        continue()
+    endif()
+    file(STRINGS "${source}" own_queues REGEX "define ALOFT_")
+    if(own_queues)
+        set(program test_${stem})
+        add_executable(${program} "${source}")
+        aloft_prepare_windows_test(${program})
+        add_dependencies(tests ${program})
+    else()
+        set(program test_windows)
+        list(APPEND together "${source}")
+    endif()
+    add_test(NAME test_${stem} COMMAND ${program} --filenames-as-tags "[#${stem}]~[.]")
+    set_tests_properties(
+        test_${stem} PROPERTIES TIMEOUT 200 LABELS unit SKIP_RETURN_CODE 4
     )
-    set(io spawn start_handoff timer timers yield_offload)
-    foreach(group IN ITEMS layers io)
-        set(sources "")
-        foreach(stem IN LISTS ${group})
-            list(APPEND sources unit/${stem}_test.cpp)
-        endforeach()
-        aloft_add_windows_test(test_windows_${group} ${sources})
-    endforeach()
-endif()
+    if(subject STREQUAL "windows_signal")
+        set_tests_properties(test_${stem} PROPERTIES ENVIRONMENT ALOFT_WINE_CONSOLE=1)
+    endif()
+endforeach()
+
+add_executable(test_windows ${together})
+aloft_prepare_windows_test(test_windows)
+target_link_libraries(test_windows PRIVATE aloft_test_scheduler)
+target_precompile_headers(test_windows REUSE_FROM aloft_test_precompiled)
+add_dependencies(tests test_windows)
+
+# That these compile is the test.
+foreach(order IN ITEMS 1 2 3)
+    add_library(test_windows_headers_${order} OBJECT windows/windows_headers_test.cpp)
+    aloft_prepare_windows_test(test_windows_headers_${order})
+    target_compile_definitions(
+        test_windows_headers_${order} PRIVATE ALOFT_TEST_ORDER=${order}
+                                              $<$<EQUAL:${order},2>:NOMINMAX>
+    )
+    target_compile_options(test_windows_headers_${order} PRIVATE -O0)
+    add_dependencies(tests test_windows_headers_${order})
+endforeach()

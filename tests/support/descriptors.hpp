@@ -2,38 +2,19 @@
 // Counts this process's open descriptors, and fails a test that leaves more behind than it found.
 #pragma once
 
+#if defined(_WIN32)
+#include <support/windows_descriptors.hpp>
+#else
+#include <support/posix_descriptors.hpp>
+#endif
+
 #include <catch2/catch_test_macros.hpp>
 
-#include <dirent.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
 namespace test_support {
-
-/// One entry per open descriptor: its number and what it refers to.
-[[nodiscard]] inline std::vector<std::string> open_descriptors() {
-    std::vector<std::string> open;
-    DIR* const directory = ::opendir("/proc/self/fd");
-    if (directory == nullptr) {
-        return open;
-    }
-    const std::string own = std::to_string(::dirfd(directory));
-    while (const dirent* const entry = ::readdir(directory)) {
-        const std::string number = entry->d_name;
-        if (number.front() == '.' || number == own) {
-            continue;
-        }
-        std::array<char, 256> target{};
-        (void)!::readlink(("/proc/self/fd/" + number).c_str(), target.data(), target.size() - 1);
-        open.push_back(number + " -> " + target.data());
-    }
-    ::closedir(directory);
-    return open;
-}
 
 /// Put it first into a test case: it looks again when everything else of the test is gone.
 class no_leaked_descriptors {

@@ -4,11 +4,11 @@
 
 #include <support/child_process.hpp>
 #include <support/descriptors.hpp>
+#include <support/doorbell.hpp>
 #include <support/endings.hpp>
 #include <support/sockets.hpp>
 
 #include <aloft/offload.hpp>
-#include <aloft/poll.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
@@ -36,7 +36,6 @@
 
 using namespace std::chrono_literals;
 using namespace test_support;
-using aloft::poll_events;
 using aloft::runtime;
 using aloft::spawn;
 using aloft::sync_wait;
@@ -92,7 +91,7 @@ TEST_CASE("a buffer in a destroyed frame is not written any more") {
             memory.emplace_back(bytes, '.');
         }
         const std::string data(4000, 'd');
-        REQUIRE(::send(pair.far.native_handle(), data.data(), data.size(), 0) == 4000);
+        REQUIRE(plain_send(pair.far.native_handle(), data.data(), data.size()));
         sync_wait(rt, aloft::sleep_for(100us));
         for (const std::vector<char>& each : memory) {
             REQUIRE(std::string(each.begin(), each.end()).find_first_not_of('.') ==
@@ -111,15 +110,13 @@ TEST_CASE("many frames are destroyed at once, on their worker or on another thre
     runtime rt(workers(threads));
     const stream_pair pair = unix_pair();
     std::atomic<bool> ended{false};
-    const int fd = pair.near.native_handle();
     auto begin_many = [&](std::vector<orphan>& frames) -> task<void> {
         for (int i = 0; i < 250; ++i) {
             frames.push_back(read_into_frame(pair.near, ended));
             frames.push_back(run_in_orphan([] { return aloft::sleep_for(1h); }, ended));
+            frames.push_back(run_in_orphan([&pair] { return until_readable(pair.near); }, ended));
             frames.push_back(
-                run_in_orphan([fd] { return aloft::poll(fd, poll_events::in); }, ended));
-            frames.push_back(
-                run_in_orphan([fd] { return aloft::poll(fd, poll_events::in, 1h); }, ended));
+                run_in_orphan([&pair] { return until_readable(pair.near, 1h); }, ended));
         }
         co_return;
     };
@@ -178,7 +175,7 @@ TEST_CASE("frames are destroyed while the same workers carry other operations") 
         while (!stop) {
             sent += co_await busy.near.write_all(text);
         }
-        ::shutdown(busy.near.native_handle(), SHUT_WR);
+        plain_end_of_sending(busy.near.native_handle());
     };
     auto receive = [&]() -> task<void> {
         std::array<char, 64> buffer{};

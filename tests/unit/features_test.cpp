@@ -11,8 +11,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#if !defined(_WIN32)
 #include <signal.h>
 #include <unistd.h>
+#endif
 
 #include <array>
 #include <atomic>
@@ -598,7 +600,9 @@ TEST_CASE("everything that waits can be stopped") {
     auto handle = spawn(never.get());
     stopped([] { return sleep_for(1h); });
     stopped([&] { return pair.near.read_some(std::span(buffer)); });
+#if !defined(_WIN32)
     stopped([&] { return poll(pair.near.native_handle(), poll_events::in); });
+#endif
     stopped([&] { return listener.accept(); });
     stopped([&] { return m.lock(); });
     stopped([&] { return none.acquire(); });
@@ -739,6 +743,8 @@ TEST_CASE("host names") {
     CHECK_FALSE(sync_wait(resolve("localhost", 80)).empty());
 }
 
+#if !defined(_WIN32)
+
 TEST_CASE("readiness of foreign descriptors") {
     std::array<int, 2> ends{};
     REQUIRE(::pipe(ends.data()) == 0);
@@ -754,6 +760,8 @@ TEST_CASE("signals") {
     ::raise(SIGUSR1);
     CHECK(sync_wait(wanted.wait()) == SIGUSR1);
 }
+
+#endif
 
 namespace {
 
@@ -781,6 +789,8 @@ TEST_CASE("thread pool that steals work") {
     CHECK(stolen.load());
 }
 
+#if !defined(_WIN32)
+
 namespace {
 
 /// Nothing where the kernel, or who runs this program, denies io_uring.
@@ -796,7 +806,7 @@ std::size_t read_one_byte(runtime& rt) {
     const auto pair = test_support::unix_pair();
     std::array<char, 1> buffer{};
     auto reader = spawn(rt, pair.near.read_some(std::span(buffer)));
-    CHECK(::write(pair.far.native_handle(), "x", 1) == 1);
+    CHECK(test_support::plain_send(pair.far.native_handle(), "x", 1));
     return sync_wait(std::move(reader));
 }
 
@@ -822,6 +832,8 @@ TEST_CASE("io_uring or epoll, chosen at run time") {
     }
     CHECK(read_one_byte(automatic) == 1);
 }
+
+#endif
 
 TEST_CASE("a busy worker's completions and timers are taken by others") {
     runtime rt(runtime_options{}.threads(2).spare_workers(0));
@@ -851,7 +863,7 @@ TEST_CASE("a busy worker's completions and timers are taken by others") {
         while (begun.load() < 2) {
             co_await yield();
         }
-        CHECK(::write(pair.far.native_handle(), "x", 1) == 1);
+        CHECK(test_support::plain_send(pair.far.native_handle(), "x", 1));
         wait_until([&] { return ended.load() == 2; });
     };
     const auto all = [&]() -> task<> { co_await when_all(read(), sleep(), second()); };
@@ -910,6 +922,8 @@ TEST_CASE("a world in memory where a seed decides the order") {
     CHECK(simulate(2, simulation_options{}, main) != first);
 }
 
+#if !defined(_WIN32)
+
 TEST_CASE("compile-time warning of dangling arguments") {
     const std::string compiler = ALOFT_CLANG_19_PATH;
     if (compiler.empty()) {
@@ -924,3 +938,5 @@ TEST_CASE("compile-time warning of dangling arguments") {
     CHECK(sync_wait(read_file<std::string>(said)).find("temporary whose address is used") !=
           std::string::npos);
 }
+
+#endif

@@ -57,17 +57,25 @@ void operator delete(void* memory, std::size_t) noexcept {
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
     allocations.fetch_add(1, std::memory_order_relaxed);
     living.fetch_add(1, std::memory_order_relaxed);
-    void* memory = nullptr;
-    if (::posix_memalign(&memory, static_cast<std::size_t>(alignment), bytes) == 0) {
-        return memory;
+    // Where the block begins is kept in front of what is given out.
+    const std::size_t room = static_cast<std::size_t>(alignment) + sizeof(void*);
+    void* const block = std::malloc(bytes + room);
+    if (block == nullptr) {
+        throw std::bad_alloc();
     }
-    throw std::bad_alloc();
+    void* aligned = static_cast<char*>(block) + sizeof(void*);
+    std::size_t space = bytes + room - sizeof(void*);
+    aligned = std::align(static_cast<std::size_t>(alignment), bytes, aligned, space);
+    static_cast<void**>(aligned)[-1] = block;
+    return aligned;
 }
 void operator delete(void* memory, std::align_val_t) noexcept {
-    operator delete(memory);
+    if (memory != nullptr) {
+        operator delete(static_cast<void**>(memory)[-1]);
+    }
 }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    operator delete(memory);
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+    operator delete(memory, alignment);
 }
 
 namespace {

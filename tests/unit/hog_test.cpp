@@ -2,7 +2,6 @@
 // Any free thread, and there is always one: what a worker holds goes on while it is inside one long
 // task. A hog here computes until the test lets it go, so nothing depends on how long things take:
 // what would wait for the hog would wait for ever, and the guard against hangs would end the test.
-#include <aloft/poll.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
@@ -13,16 +12,13 @@
 #include <aloft/yield.hpp>
 
 #include <support/descriptors.hpp>
+#include <support/doorbell.hpp>
 #include <support/hang_guard.hpp>
 #include <support/sockets.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
-
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -63,22 +59,6 @@ private:
     std::atomic<bool> over_{false};
 };
 
-class event_descriptor {
-public:
-    event_descriptor() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { REQUIRE(fd_ >= 0); }
-    event_descriptor(const event_descriptor&) = delete;
-    event_descriptor& operator=(const event_descriptor&) = delete;
-    ~event_descriptor() { ::close(fd_); }
-    [[nodiscard]] int get() const { return fd_; }
-    void signal() const {
-        const std::uint64_t one = 1;
-        REQUIRE(::write(fd_, &one, sizeof one) == sizeof one);
-    }
-
-private:
-    int fd_;
-};
-
 task<void> tick(std::atomic<int>& ticks, const std::atomic<bool>& over) {
     while (!over.load()) {
         co_await sleep_for(1ms);
@@ -91,8 +71,8 @@ task<void> count_after(std::atomic<int>& count) {
     co_return;
 }
 
-task<void> wait_readable(const event_descriptor& event, std::atomic<int>& seen) {
-    co_await aloft::poll(event.get(), aloft::poll_events::in);
+task<void> wait_for_ring(const doorbell& bell, std::atomic<int>& seen) {
+    (void)co_await bell.wait();
     ++seen;
 }
 
@@ -149,11 +129,11 @@ TEST_CASE("connections are served beside hogs, on one worker and on every worker
     const auto one_round = [&] {
         char byte = 'e';
         for (const stream_pair& each : pairs) {
-            REQUIRE(::send(each.far.native_handle(), &byte, 1, 0) == 1);
+            REQUIRE(plain_send(each.far.native_handle(), &byte, 1));
         }
         for (const stream_pair& each : pairs) {
-            REQUIRE(::recv(each.far.native_handle(), &byte, 1, 0) ==
-                    1); // waits for ever if need be
+            // waits for ever if need be
+            REQUIRE(plain_receive(each.far.native_handle(), &byte, 1));
         }
     };
     one_round();
@@ -177,12 +157,12 @@ TEST_CASE("what the hog's worker was about to wait for arrives while it computes
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u);
     hogs hog;
-    event_descriptor event;
+    doorbell bell;
     std::atomic<int> seen{0};
     runtime rt(options(threads));
     // On one worker: an operation that the kernel has not seen yet, a timer, ready tasks; then the
     // hog.
-    sync_wait(rt, [](event_descriptor& ready, std::atomic<int>& count, hogs& h) -> task<void> {
+    sync_wait(rt, [](doorbell& ready, std::atomic<int>& count, hogs& h) -> task<void> {
         spawn(h.compute()).detach(); // forks run last in, first out: this one last
         spawn(count_after(count)).detach();
         spawn([](std::atomic<int>& c) -> task<void> {
@@ -190,11 +170,11 @@ TEST_CASE("what the hog's worker was about to wait for arrives while it computes
             ++c;
         }(count))
             .detach();
-        spawn(wait_readable(ready, count)).detach();
+        spawn(wait_for_ring(ready, count)).detach();
         co_return;
-    }(event, seen, hog));
+    }(bell, seen, hog));
     wait_until([&] { return hog.running() == 1; });
-    event.signal();
+    bell.ring();
     wait_until([&] { return seen.load() == 3; });
     hog.let_go();
 }

@@ -12,8 +12,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>

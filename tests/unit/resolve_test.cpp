@@ -14,7 +14,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#if !defined(_WIN32) // there aloft brings it
 #include <netdb.h>
+#endif
 
 #include <algorithm>
 #include <atomic>

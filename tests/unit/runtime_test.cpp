@@ -11,6 +11,7 @@
 #include <aloft/yield.hpp>
 
 #include <support/descriptors.hpp>
+#include <support/processors.hpp>
 
 #include "helpers/child_process.hpp"
 #include "helpers/counted.hpp"
@@ -36,9 +37,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <sched.h>
-#include <unistd.h>
 
 using aloft::runtime;
 using aloft::runtime_options;
@@ -118,21 +116,11 @@ TEST_CASE("an option that is out of range is refused by its name and value") {
 }
 
 TEST_CASE("workers stay on the processors that they are given, and no others") {
-    cpu_set_t allowed;
-    REQUIRE(::sched_getaffinity(0, sizeof allowed, &allowed) == 0);
-    std::vector<unsigned> processors;
-    for (unsigned each = 0; each < CPU_SETSIZE; ++each) {
-        if (CPU_ISSET(each, &allowed)) {
-            processors.push_back(each);
-        }
-    }
+    const std::vector<unsigned> processors = test_support::processors_of_this_thread();
+    REQUIRE_FALSE(processors.empty());
     runtime rt(runtime_options{}.threads(3).spare_workers(0).affinity(processors));
     auto where = []() -> task<bool> {
-        cpu_set_t mine;
-        if (::sched_getaffinity(0, sizeof mine, &mine) != 0) {
-            co_return false;
-        }
-        co_return CPU_COUNT(&mine) == 1;
+        co_return test_support::processors_of_this_thread().size() == 1;
     };
     for (int i = 0; i < 100; ++i) {
         REQUIRE(sync_wait(rt, where()));
@@ -376,6 +364,8 @@ TEST_CASE("destroying a runtime on one of its own workers ends the program with 
                              "aloft: a runtime was destroyed on one of its own workers"));
 }
 
+#if !defined(_WIN32) // which does not fork
+
 TEST_CASE("using a runtime after fork() ends the child with a sentence, and not the parent") {
     runtime rt(runtime_options{}.threads(2));
     CHECK(sync_wait(rt, give(1)) == 1);
@@ -427,4 +417,6 @@ TEST_CASE("a child process can have a runtime of its own") {
     CAPTURE(end.errors, end.signal);
     CHECK(end.signal == 0);
 }
+#endif
+
 #endif

@@ -3,6 +3,7 @@
 #include <aloft/runtime.hpp>
 
 #include <support/descriptors.hpp>
+#include <support/doorbell.hpp>
 #include <support/endings.hpp>
 #include <support/sockets.hpp>
 #include <support/temporary_directory.hpp>
@@ -10,7 +11,6 @@
 #include <aloft/as_result.hpp>
 #include <aloft/file.hpp>
 #include <aloft/offload.hpp>
-#include <aloft/poll.hpp>
 #include <aloft/semaphore.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <span>
@@ -42,7 +43,6 @@
 using namespace std::chrono_literals;
 using namespace test_support;
 using aloft::as_result;
-using aloft::poll_events;
 using aloft::runtime;
 using aloft::spawn;
 using aloft::sync_wait;
@@ -79,9 +79,12 @@ task<void> receive(const aloft::tcp_stream& stream, tally& counts) {
 }
 
 struct shared_things {
+    temporary_directory directory;
+    std::filesystem::path path = directory / "file";
     std::vector<stream_pair> pairs;
     aloft::tcp_listener listener = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
     shared_things() {
+        std::ofstream(path) << "something to read";
         for (int i = 0; i < 50; ++i) {
             pairs.push_back(unix_pair());
         }
@@ -101,7 +104,7 @@ task<void> some_operation(const shared_things& things, unsigned choice) {
         break;
     case 1:
         try {
-            (void)co_await aloft::poll(stream.native_handle(), poll_events::in, 100us);
+            (void)co_await until_readable(stream, 100us);
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::timed_out) {
                 throw;
@@ -112,7 +115,7 @@ task<void> some_operation(const shared_things& things, unsigned choice) {
         (void)co_await stream.read_some(std::span(buffer)); // never ends by itself
         break;
     case 3:
-        (void)co_await aloft::poll(stream.native_handle(), poll_events::out);
+        (void)co_await stream.write_some(""); // at once
         break;
     case 4: {
         auto call = aloft::offload([] { std::this_thread::yield(); });
@@ -120,7 +123,7 @@ task<void> some_operation(const shared_things& things, unsigned choice) {
         break;
     }
     case 5:
-        (void)co_await aloft::read_file("/proc/self/stat");
+        (void)co_await aloft::read_file(things.path);
         break;
     case 6:
         (void)co_await aloft::tcp_stream::connect(things.listener.local_endpoint());
@@ -176,12 +179,11 @@ TEST_CASE("a runtime ends with thousands of operations in flight, and each ends 
     {
         runtime rt(workers(threads).blocking_threads(4));
         for (std::size_t i = 0; i < 1000; ++i) {
-            const int fd = things.stream(i).native_handle();
+            const aloft::tcp_stream& stream = things.stream(i);
             spawn(rt, receive(things.stream(i), waiting)).detach();
             spawn(rt, tallied([] { return aloft::sleep_for(1h); }, waiting)).detach();
-            spawn(rt, tallied([fd] { return aloft::poll(fd, poll_events::in); }, waiting)).detach();
-            spawn(rt, tallied([fd] { return aloft::poll(fd, poll_events::in, 1h); }, waiting))
-                .detach();
+            spawn(rt, tallied([&stream] { return until_readable(stream); }, waiting)).detach();
+            spawn(rt, tallied([&stream] { return until_readable(stream, 1h); }, waiting)).detach();
             spawn(rt, tallied([&] { return things.listener.accept(); }, waiting)).detach();
             if (i % 10 == 0) {
                 spawn(rt, tallied(
@@ -399,12 +401,10 @@ TEST_CASE("frames that the library does not know are resumed with the cancellati
         runtime rt(workers(threads));
         auto begin_all = [&]() -> task<void> {
             for (std::size_t i = 0; i < ended.size(); i += 3) {
-                const int fd = things.stream(i).native_handle();
+                const aloft::tcp_stream& stream = things.stream(i);
                 (void)run_in_orphan([] { return aloft::sleep_for(1h); }, ended[i]);
-                (void)run_in_orphan([fd] { return aloft::poll(fd, poll_events::in); },
-                                    ended[i + 1]);
-                (void)run_in_orphan([fd] { return aloft::poll(fd, poll_events::in, 1h); },
-                                    ended[i + 2]);
+                (void)run_in_orphan([&stream] { return until_readable(stream); }, ended[i + 1]);
+                (void)run_in_orphan([&stream] { return until_readable(stream, 1h); }, ended[i + 2]);
             }
             co_return;
         };

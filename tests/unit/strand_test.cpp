@@ -4,7 +4,6 @@
 #include <aloft/event.hpp>
 #include <aloft/mutex.hpp>
 #include <aloft/offload.hpp>
-#include <aloft/poll.hpp>
 #include <aloft/run_on.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/select.hpp>
@@ -26,12 +25,10 @@
 #include "helpers/scale.hpp"
 
 #include <support/child_process.hpp>
+#include <support/doorbell.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -47,7 +44,6 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-using aloft::poll_events;
 using aloft::run_on;
 using aloft::runtime;
 using aloft::runtime_options;
@@ -93,18 +89,6 @@ task<void> take_turns(strand& s, guarded& data, std::size_t turns, std::atomic<s
 task<bool> is_on(const strand& s) {
     co_return s.runs_here();
 }
-
-struct event_descriptor {
-    int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    event_descriptor() = default;
-    event_descriptor(const event_descriptor&) = delete;
-    event_descriptor& operator=(const event_descriptor&) = delete;
-    ~event_descriptor() { ::close(fd); }
-    void set() const {
-        const std::uint64_t one = 1;
-        (void)!::write(fd, &one, sizeof one);
-    }
-};
 
 } // namespace
 
@@ -184,7 +168,7 @@ TEST_CASE("a strand runs its coroutines in the order in which they became ready"
 TEST_CASE("after every kind of waiting a coroutine goes on on its strand") {
     runtime rt(runtime_options{}.threads(2));
     strand s(rt);
-    event_descriptor ready;
+    test_support::doorbell ready;
     aloft::mutex gate;
     aloft::channel<int> numbers(1);
     aloft::event set;
@@ -203,12 +187,13 @@ TEST_CASE("after every kind of waiting a coroutine goes on on its strand") {
         check("sleep");
         auto waker = spawn(rt, [&ready] {
             std::this_thread::sleep_for(2ms);
-            ready.set();
+            ready.ring();
         });
-        (void)co_await aloft::poll(ready.fd, poll_events::in);
-        check("poll");
-        std::uint64_t taken = 0;
-        (void)!::read(ready.fd, &taken, sizeof taken);
+        (void)co_await ready.wait();
+        check("readiness");
+        if (!ready.settle(true)) {
+            wrong += "(rang more than once) ";
+        }
         co_await waker;
         check("join");
         co_await aloft::offload([] { std::this_thread::sleep_for(1ms); });
@@ -414,7 +399,7 @@ TEST_CASE("a runtime that goes ends the tasks that are parked on its strands") {
         runtime_options{}.threads(2).on_unhandled([&](std::exception_ptr, auto) { ++wrong; }));
     std::optional<strand> s;
     s.emplace(*rt);
-    event_descriptor never;
+    test_support::doorbell never;
     aloft::mutex gate;
     auto guard = gate.try_lock();
     const auto parks = [&](auto make) -> task<> {
@@ -427,7 +412,7 @@ TEST_CASE("a runtime that goes ends the tasks that are parked on its strands") {
         wrong.fetch_add(s->runs_here() ? 0 : 1);
     };
     spawn(*s, parks([] { return sleep_for(1h); })).detach();
-    spawn(*s, parks([&] { return aloft::poll(never.fd, poll_events::in); })).detach();
+    spawn(*s, parks([&] { return never.wait(); })).detach();
     spawn(*s, parks([&] { return gate.lock(); })).detach();
     spawn(*rt, run_on(*s, parks([] { return with_timeout(1h, sleep_for(2h)); }))).detach();
     wait_until([&] { return begun.load() == 4; });

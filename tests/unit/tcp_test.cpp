@@ -43,8 +43,7 @@ using aloft::tcp_stream;
 namespace {
 
 void set_buffers(const tcp_stream& stream, int bytes) {
-    (void)::setsockopt(stream.native_handle(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    (void)::setsockopt(stream.native_handle(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    set_buffer_sizes(stream.native_handle(), bytes);
 }
 
 /// The byte at a position of an endless stream that repeats nowhere soon.
@@ -279,12 +278,7 @@ TEST_CASE("empty buffers transfer nothing and succeed") {
 TEST_CASE("the options of a socket can be set") {
     const no_leaked_descriptors descriptors;
     stream_pair pair = tcp_pair();
-    const auto no_delay = [&] {
-        int value = 0;
-        socklen_t size = sizeof value;
-        (void)::getsockopt(pair.near.native_handle(), IPPROTO_TCP, TCP_NODELAY, &value, &size);
-        return value != 0;
-    };
+    const auto no_delay = [&] { return has_no_delay(pair.near.native_handle()); };
     pair.near.set_no_delay();
     CHECK(no_delay());
     pair.near.set_no_delay(false);
@@ -414,7 +408,7 @@ TEST_CASE("operations on a stream that is not open are errors that name the oper
 TEST_CASE("operations on a descriptor that is no socket are errors") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(1));
-    tcp_stream pipe_end = own_socket(::dup(STDERR_FILENO));
+    tcp_stream pipe_end = own_socket(no_socket());
     char byte = 0;
     CHECK(ending_of(rt, [&] { return pipe_end.read_some(std::span(&byte, 1)); }).code ==
           std::errc::not_a_socket);
@@ -595,7 +589,7 @@ TEST_CASE("a reading frame that is destroyed leaves its buffer and the data alon
         REQUIRE(destroyed_on_another_thread(rt, read_some));
         REQUIRE(destroyed_on_its_worker(rt, read_exact));
         REQUIRE(destroyed_on_another_thread(rt, read_exact));
-        REQUIRE(::send(pair.far.native_handle(), "data", 4, 0) == 4);
+        REQUIRE(plain_send(pair.far.native_handle(), "data", 4));
         REQUIRE(buffer == untouched);
         std::array<char, 4> got{};
         REQUIRE(sync_wait(rt, pair.near.read_exact(std::span(got))) == 4);

@@ -2,7 +2,6 @@
 // with_stop: everything that can wait ends promptly when it is stopped before or meanwhile, and
 // nothing is lost when the request races the end.
 #include <aloft/offload.hpp>
-#include <aloft/poll.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/semaphore.hpp>
 #include <aloft/spawn.hpp>
@@ -19,12 +18,10 @@
 #include "helpers/races.hpp"
 #include "helpers/scale.hpp"
 
+#include <support/doorbell.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -38,7 +35,6 @@
 #include <utility>
 
 using namespace std::chrono_literals;
-using aloft::poll_events;
 using aloft::runtime;
 using aloft::runtime_options;
 using aloft::semaphore;
@@ -109,27 +105,6 @@ void stops_promptly(runtime& rt, Make make) {
     }
 }
 
-class event_descriptor {
-public:
-    event_descriptor() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-    event_descriptor(const event_descriptor&) = delete;
-    event_descriptor& operator=(const event_descriptor&) = delete;
-    ~event_descriptor() { ::close(fd_); }
-    [[nodiscard]] int get() const { return fd_; }
-    void raise() const {
-        const std::uint64_t one = 1;
-        REQUIRE(::write(fd_, &one, sizeof one) == sizeof one);
-    }
-    /// Whether it was raised; clears it.
-    [[nodiscard]] bool clear() const {
-        std::uint64_t count = 0;
-        return ::read(fd_, &count, sizeof count) == sizeof count;
-    }
-
-private:
-    int fd_;
-};
-
 } // namespace
 
 TEST_CASE("a sleep is stopped") {
@@ -139,9 +114,9 @@ TEST_CASE("a sleep is stopped") {
 
 TEST_CASE("waiting for a descriptor is stopped") {
     runtime rt(runtime_options{}.threads(2));
-    const event_descriptor event;
-    stops_promptly(rt, [&] { return aloft::poll(event.get(), poll_events::in); });
-    stops_promptly(rt, [&] { return aloft::poll(event.get(), poll_events::in, 1h); });
+    const test_support::doorbell bell;
+    stops_promptly(rt, [&] { return bell.wait(); });
+    stops_promptly(rt, [&] { return bell.wait(1h); });
 }
 
 TEST_CASE("an accept is stopped") {
@@ -345,11 +320,10 @@ TEST_CASE("a permit and a stop request race, and the permit is never lost nor do
 }
 
 TEST_CASE("a descriptor's readiness and a stop request race") {
-    const event_descriptor event;
+    const test_support::doorbell bell;
     races(
-        "readiness against stop", 100'000,
-        [&] { return aloft::poll(event.get(), poll_events::in); }, [&] { event.raise(); },
-        [&](bool) { return event.clear(); });
+        "readiness against stop", 100'000, [&] { return bell.wait(); }, [&] { bell.ring(); },
+        [&](bool seen) { return bell.settle(seen); });
 }
 
 TEST_CASE("a sleep's end and a stop request race") {
