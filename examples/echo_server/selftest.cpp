@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "selftest.hpp"
 
+#if defined(_WIN32)
+#include "windows_selftest.hpp"
+#else
+#include "posix_selftest.hpp"
+#endif
+
 #include <aloft/as_result.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/when_all.hpp>
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -63,14 +64,6 @@ aloft::task<> polite_client(aloft::endpoint where, std::size_t number) {
     require(count == 0, "selftest: more came back than was sent");
 }
 
-// How much of what was sent has not reached the other side's kernel yet.
-int unacknowledged(const aloft::tcp_stream& stream) {
-    int bytes = 0;
-    require(::ioctl(static_cast<int>(stream.native_handle()), SIOCOUTQ, &bytes) == 0,
-            "selftest: SIOCOUTQ");
-    return bytes;
-}
-
 aloft::task<std::string> read_to_end(aloft::tcp_stream& stream) {
     std::string text;
     std::array<char, 4096> buffer{};
@@ -116,8 +109,8 @@ aloft::task<> selftest(aloft::endpoint where, std::size_t clients) {
     // Long enough, as a rule, for the stubborn one to fill all buffers; nothing depends on it.
     do {
         co_await aloft::sleep_for(std::chrono::milliseconds{100});
-    } while (unacknowledged(late) > 0);
-    require(::kill(::getpid(), SIGTERM) == 0, "selftest: cannot send SIGTERM");
+    } while (is_under_way(late));
+    require(ask_to_stop(), "selftest: cannot ask this process to stop");
 
     const std::string echoed = co_await read_to_end(late);
     require(echoed == last_words, "selftest: what was received before the stop was not echoed");

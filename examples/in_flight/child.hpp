@@ -7,7 +7,7 @@
 
 namespace in_flight {
 
-/// Starts /proc/self/exe with `arguments`, waits for it and returns what it wrote to its standard
+/// Starts this program with `arguments`, waits for it and returns what it wrote to its standard
 /// output. Throws when it cannot be started or ends with a status other than 0.
 [[nodiscard]] std::string run_self(const std::vector<std::string>& arguments);
 

@@ -10,19 +10,20 @@
 // ran main() is "main". Two runtimes in one process both have a "worker 0".
 #pragma once
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include <aloft/runtime.hpp>
 
 namespace support {
 
 namespace detail {
+
+// Initialised before main(), on its thread.
+inline const std::thread::id main_thread = std::this_thread::get_id();
 
 class thread_registry {
 public:
@@ -64,8 +65,7 @@ inline void name_this_thread(std::string_view label) {
     }
     std::string& label = detail::this_thread_label();
     if (label.empty()) {
-        // On Linux the first thread of a process has the process's number.
-        label = ::syscall(SYS_gettid) == ::getpid()
+        label = std::this_thread::get_id() == detail::main_thread
                     ? std::string("main")
                     : detail::thread_registry::instance().next_label(kind);
     }

@@ -9,12 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +25,7 @@
 #include "../support/measure.hpp"
 #include "../support/program.hpp"
 #include "../support/table.hpp"
+#include "read_with_calls.hpp"
 #include "scratch.hpp"
 #include "tiny.hpp"
 
@@ -37,29 +33,9 @@ namespace {
 
 using std::chrono::nanoseconds;
 using paths = std::vector<std::string>;
+using when_not_to::read_with_calls;
 
 // ---- One file after another. Each function returns the bytes it read.
-
-std::vector<std::byte> read_with_calls(const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) {
-        throw std::system_error(errno, std::generic_category(), "open " + path);
-    }
-    struct stat status{};
-    std::vector<std::byte> content;
-    ssize_t count = ::fstat(file, &status);
-    if (count == 0) {
-        content.resize(static_cast<std::size_t>(status.st_size));
-        count = ::pread(file, content.data(), content.size(), 0);
-    }
-    const int error = errno;
-    ::close(file);
-    if (count < 0) {
-        throw std::system_error(error, std::generic_category(), "read " + path);
-    }
-    content.resize(static_cast<std::size_t>(count));
-    return content;
-}
 
 std::uint64_t files_with_calls(const paths& files) {
     std::uint64_t bytes = 0;

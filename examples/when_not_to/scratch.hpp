@@ -5,29 +5,26 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
-
-#include <cerrno>
-#include <cstdlib>
 
 namespace when_not_to {
 
 class scratch_files {
 public:
     scratch_files(std::size_t count, std::size_t bytes) {
-        std::string folder =
-            (std::filesystem::temp_directory_path() / "when_not_to.XXXXXX").string();
-        if (::mkdtemp(folder.data()) == nullptr) {
-            throw std::system_error(errno, std::generic_category(), "create " + folder);
-        }
-        folder_ = folder;
+        std::random_device random;
+        do {
+            folder_ = std::filesystem::temp_directory_path() /
+                      ("when_not_to." + std::to_string(random()));
+        } while (!std::filesystem::create_directory(folder_)); // it is there already
         try {
             const std::string content(bytes, 'a');
             for (std::size_t number = 0; number < count; ++number) {
-                paths_.push_back(folder + "/" + std::to_string(number));
+                paths_.push_back((folder_ / std::to_string(number)).string());
                 std::ofstream file{paths_.back(), std::ios::binary};
                 file << content;
                 file.close();

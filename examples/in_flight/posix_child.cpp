@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#if !defined(_WIN32)
+
 #include "child.hpp"
 
 #include <fcntl.h>
@@ -100,3 +102,5 @@ std::string run_self(const std::vector<std::string>& arguments) {
 }
 
 } // namespace in_flight
+
+#endif
