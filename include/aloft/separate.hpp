@@ -9,7 +9,4 @@
 #pragma once
 
 #include <aloft/detail/runtime/entrance_definitions.hpp>
-
-#if !defined(_WIN32)
 #include <aloft/detail/runtime/simulated_scheduler.hpp>
-#endif
