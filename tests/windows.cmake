@@ -29,6 +29,7 @@ target_link_libraries(aloft_test_scheduler PRIVATE aloft::aloft aloft_warnings)
 set(not_here
     backend # io_uring or epoll, and who denies them
     epoll
+    every_wait_posix # named pipes, signals, readiness
     exhaustion # limits and filters of Linux
     file_posix # named pipes, devices, permissions, the page cache
     io_uring

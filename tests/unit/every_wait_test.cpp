@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Everything that can be awaited, against a stop request that comes before, meanwhile, at the same
-// time, and behind what it waits for.
+// Everything that can be awaited and is no operation of the system, against a stop request that comes
+// before, meanwhile, at the same time, and behind what it waits for.
 #include <aloft/aloft.hpp>
 
 #include "helpers/races.hpp"
 #include "helpers/waiting.hpp"
 
 #include <support/endings.hpp>
-#include <support/sockets.hpp>
-#include <support/temporary_directory.hpp>
 #include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-
-#include <sys/socket.h>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <optional>
-#include <span>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -36,23 +30,29 @@ using testing::end;
 
 namespace {
 
-/// Counts what is alive in a coroutine.
+/// Counts the frames that it is a parameter of, from the call on.
 class alive {
 public:
-    explicit alive(std::atomic<int>& of) : of_(of) { of_.fetch_add(1); }
-    alive(const alive&) = delete;
-    alive& operator=(const alive&) = delete;
-    ~alive() { of_.fetch_sub(1); }
+    explicit alive(std::atomic<int>& of) : of_(&of) { of_->fetch_add(1); }
+    alive(alive&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+    ~alive() {
+        if (of_ != nullptr) {
+            of_->fetch_sub(1);
+        }
+    }
 
 private:
-    std::atomic<int>& of_;
+    std::atomic<int>* of_;
 };
+
+task<int> wait_for(event& e, alive) {
+    co_await e.wait();
+    co_return 1;
+}
 
 /// Waits for the event in a frame of its own.
 task<int> child(event& e, std::atomic<int>& frames) {
-    const alive here(frames);
-    co_await e.wait();
-    co_return 1;
+    return wait_for(e, alive(frames));
 }
 
 std::vector<task<int>> children(event& e, std::atomic<int>& frames) {
@@ -81,14 +81,6 @@ template <class Make, class Complete>
     return sync_wait(rt, parent());
 }
 
-/// Stopped before it begins and while it waits, on one worker.
-template <class Make>
-[[nodiscard]] bool is_stopped(Make make) {
-    aloft::runtime rt(workers(1));
-    return testing::stopped_before(rt, make) == end::canceled &&
-           testing::stopped_later(rt, make) == end::canceled;
-}
-
 constexpr std::size_t rounds = 4'000; // scale.hpp: many more where all are asked for
 
 /// `make` gives what waits for the event; everything else is the same for all.
@@ -106,24 +98,6 @@ void races_event(const char* name, event& e, std::atomic<int>& frames, Make make
             return was_set && frames.load() == 0;
         });
 }
-
-/// A connection; both ends belong to the caller.
-struct connection {
-    aloft::tcp_stream near;
-    aloft::tcp_stream far;
-
-    connection() {
-        aloft::runtime rt(workers(1));
-        auto make = [this]() -> task<> {
-            auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
-            auto [one, other] = co_await aloft::when_all(
-                aloft::tcp_stream::connect(listener.local_endpoint()), listener.accept());
-            near = std::move(one);
-            far = std::move(other);
-        };
-        sync_wait(rt, make());
-    }
-};
 
 } // namespace
 
@@ -150,51 +124,32 @@ TEST_CASE("waiting for values gives up in every way") {
     CHECK_FALSE(none.try_acquire());
 }
 
-TEST_CASE("waiting for time and for the system gives up in every way") {
+TEST_CASE("waiting for time gives up in every way") {
     testing::gives_up_in_every_way([] { return aloft::sleep_for(1h); });
     aloft::periodic_timer timer(1h);
     testing::gives_up_in_every_way([&] { return timer.tick(); });
-    connection both;
-    std::array<char, 1> buffer{};
-    testing::gives_up_in_every_way([&] { return both.near.read_some(std::span<char>(buffer)); });
-    auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
-    testing::gives_up_in_every_way([&] { return listener.accept(); });
-    testing::gives_up_in_every_way(
-        [&] { return aloft::poll(both.near.native_handle(), aloft::poll_events::in); });
-    const aloft::signal_set signals{SIGUSR2};
-    testing::gives_up_in_every_way([&] { return signals.wait(); });
-}
-
-TEST_CASE("a write to a full connection and a read of a quiet pipe are stopped") {
-    connection both;
-    const std::vector<char> much(32 << 20);
-    CHECK(is_stopped([&] { return both.near.write_all(std::span<const char>(much)); }));
-    const test_support::temporary_directory directory;
-    const auto path = directory.make_fifo("pipe");
-    aloft::runtime rt(workers(1));
-    aloft::file pipe = sync_wait(rt, aloft::file::open(path, aloft::open_mode::read_write));
-    std::array<char, 1> buffer{};
-    CHECK(is_stopped([&] { return pipe.read_some(std::span<char>(buffer)); }));
 }
 
 TEST_CASE("what joins others is stopped before and meanwhile, and no frame is left") {
     event never;
     std::atomic<int> frames{0};
-    CHECK(is_stopped([&] { return aloft::when_all(child(never, frames), child(never, frames)); }));
-    CHECK(is_stopped([&] { return aloft::when_all(children(never, frames)); }));
-    CHECK(is_stopped([&] { return aloft::when_any(child(never, frames), child(never, frames)); }));
-    CHECK(is_stopped([&] { return aloft::when_any(children(never, frames)); }));
-    CHECK(is_stopped([&]() -> task<int> {
+    CHECK(testing::is_stopped(
+        [&] { return aloft::when_all(child(never, frames), child(never, frames)); }));
+    CHECK(testing::is_stopped([&] { return aloft::when_all(children(never, frames)); }));
+    CHECK(testing::is_stopped(
+        [&] { return aloft::when_any(child(never, frames), child(never, frames)); }));
+    CHECK(testing::is_stopped([&] { return aloft::when_any(children(never, frames)); }));
+    CHECK(testing::is_stopped([&]() -> task<int> {
         auto each = aloft::when_each(children(never, frames));
         auto first = co_await each.next();
         co_return first ? 1 : 0;
     }));
-    CHECK(is_stopped([&]() -> task<> {
+    CHECK(testing::is_stopped([&]() -> task<> {
         const std::array numbers{1, 2, 3};
         co_await aloft::parallel_for_each(
             numbers, 2, [&](int) -> task<> { (void)co_await child(never, frames); });
     }));
-    CHECK(is_stopped([&] {
+    CHECK(testing::is_stopped([&] {
         return aloft::with_task_group([&](aloft::task_group& group) -> task<> {
             group.spawn([](event& e, std::atomic<int>& f) -> task<> {
                 (void)co_await child(e, f);
@@ -202,18 +157,18 @@ TEST_CASE("what joins others is stopped before and meanwhile, and no frame is le
             co_return;
         });
     }));
-    CHECK(is_stopped([&]() -> task<int> {
+    CHECK(testing::is_stopped([&]() -> task<int> {
         auto result = co_await aloft::as_result(child(never, frames));
         if (!result) {
             throw std::system_error(result.error());
         }
         co_return *result;
     }));
-    CHECK(is_stopped([&] { return aloft::with_timeout(1h, child(never, frames)); }));
-    CHECK(is_stopped([&] {
+    CHECK(testing::is_stopped([&] { return aloft::with_timeout(1h, child(never, frames)); }));
+    CHECK(testing::is_stopped([&] {
         return aloft::retry(aloft::retry_options{}, [&] { return child(never, frames); });
     }));
-    CHECK(is_stopped([&]() -> task<int> {
+    CHECK(testing::is_stopped([&]() -> task<int> {
         auto numbers = [](event& e, std::atomic<int>& f) -> aloft::async_generator<int> {
             co_yield co_await child(e, f);
         }(never, frames);
@@ -375,48 +330,4 @@ TEST_CASE("the end of children and a stop request race, and no frame is left") {
         races_event("with_timeout against stop", e, frames,
                     [&] { return aloft::with_timeout(1h, child(e, frames)); });
     }
-}
-
-TEST_CASE("bytes and a stop request race, and they are read once") {
-    connection both;
-    aloft::runtime rt(workers(1));
-    std::array<char, 4> buffer{};
-    std::size_t read = 0;
-    const auto read_one = [&]() -> task<> {
-        read = 0;
-        read = co_await both.near.read_some(std::span<char>(buffer));
-    };
-    testing::races(
-        "read against stop", rounds, read_one,
-        [&] { CHECK(::send(both.far.native_handle(), "x", 1, 0) == 1); },
-        [&](bool got) {
-            if (got) {
-                return read == 1;
-            }
-            sync_wait(rt, read_one()); // it is still there
-            return read == 1;
-        });
-}
-
-TEST_CASE("a connection and a stop request race, and it is accepted once") {
-    auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
-    aloft::runtime rt(workers(1));
-    std::optional<aloft::tcp_stream> accepted;
-    std::optional<aloft::tcp_stream> connects;
-    const auto accept_one = [&]() -> task<> { accepted = co_await listener.accept(); };
-    testing::races(
-        "accept against stop", rounds / 4, accept_one,
-        [&] { connects = sync_wait(rt, aloft::tcp_stream::connect(listener.local_endpoint())); },
-        [&](bool got) {
-            if (!got) {
-                sync_wait(rt, accept_one()); // it is still there
-            }
-            const bool right = accepted.has_value();
-            accepted.reset();
-            const linger at_once{1, 0}; // or there would soon be no port that is free
-            CHECK(::setsockopt(connects->native_handle(), SOL_SOCKET, SO_LINGER, &at_once,
-                               sizeof at_once) == 0);
-            connects.reset();
-            return right;
-        });
 }

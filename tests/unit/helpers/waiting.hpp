@@ -55,6 +55,13 @@ template <class Make>
     return aloft::sync_wait(rt, parent());
 }
 
+/// Stopped before it begins and while it waits, on one worker.
+template <class Make>
+[[nodiscard]] bool is_stopped(Make make) {
+    aloft::runtime rt(test_support::workers(1));
+    return stopped_before(rt, make) == end::canceled && stopped_later(rt, make) == end::canceled;
+}
+
 /// `make` gives something that waits for what does not come.
 template <class Make>
 void gives_up_in_every_way(Make make) {
