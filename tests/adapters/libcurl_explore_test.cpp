@@ -216,7 +216,8 @@ TEST_CASE("a request ends at its time-out or when it is stopped, and nothing of 
     const auto program = [&](std::uint64_t seed) -> task<> {
         world all(seed);
         const auto clients = [&]() -> task<> {
-            client http(2);
+            const std::size_t sessions = 2 + all.draw(2); // the third has to wait, or not
+            client http(sessions);
             const auto ask = [&]() -> task<> {
                 for (int turn = 0; turn < 2; ++turn) {
                     request asked = all.next(all.draw(4) == 0 ? "slow" : "echo", 100);
@@ -239,10 +240,11 @@ TEST_CASE("a request ends at its time-out or when it is stopped, and nothing of 
                                "another error");
                     }
                     expect(took < patience + 10ms, "it did not heed the stop");
+                    expect(sessions < 3 || took < limit + 10ms, "it did not heed its time-out");
                 }
             };
             co_await aloft::when_all(ask(), ask(), ask());
-            co_await nothing_is_lost(http, 2);
+            co_await nothing_is_lost(http, sessions);
         };
         co_await beside(all.server, clients);
     };
@@ -275,6 +277,16 @@ TEST_CASE("the addresses of a name are tried one after the other until one answe
             };
             co_await aloft::when_all(ask("two.simulated"), ask("gone.simulated"),
                                      ask("two.simulated"), ask("unknown.simulated"));
+            // What did not answer is looked up anew.
+            auto& moving = adapter_tests::ledger().names["moving.simulated"];
+            moving = {"10.0.0.9"};
+            const auto before =
+                co_await as_result(http.send(all.next("echo", 0, "moving.simulated")));
+            moving = {std::string(toy_http::address)};
+            const request again = all.next("echo", 0, "moving.simulated");
+            const response after = co_await http.send(again);
+            world::check(again, after);
+            expect(!before, "an answer from nobody");
             co_await nothing_is_lost(http, 2);
         };
         co_await beside(all.server, clients);

@@ -169,6 +169,12 @@ TEST_CASE("whatever breaks, a statement ends once, and the pool replaces what it
     CHECK(broken > 0);
 }
 
+task<> use(world& all, pool& connections) {
+    pool::lease mine = co_await connections.acquire();
+    co_await all.echo(*mine, 200);
+    co_await all.echo(*mine, 0);
+}
+
 TEST_CASE("a stop at any time ends an acquire or a statement, and the pool has all it had",
           "[libpq]") {
     std::size_t in_time = 0;
@@ -177,15 +183,11 @@ TEST_CASE("a stop at any time ends an acquire or a statement, and the pool has a
         world all(seed, {});
         const auto clients = [&]() -> task<> {
             pool connections(std::string(toy_postgres::conninfo), 2);
-            const auto use = [&]() -> task<> {
-                pool::lease mine = co_await connections.acquire();
-                co_await all.echo(*mine, 200);
-                co_await all.echo(*mine, 0);
-            };
             const auto client = [&]() -> task<> {
                 for (int turn = 0; turn < 2; ++turn) {
                     const std::chrono::microseconds limit(all.draw(30'000));
-                    const auto ended = co_await as_result(aloft::with_timeout(limit, use()));
+                    const auto ended =
+                        co_await as_result(aloft::with_timeout(limit, use(all, connections)));
                     expect(ended || ended.error() == std::errc::timed_out, "another error");
                     ++(ended ? in_time : stopped);
                     expect(connections.spare() <= 2, "more connections than permits");
@@ -212,25 +214,26 @@ TEST_CASE("a cancel hits the statement that it was meant for, or none", "[libpq]
         world all(seed, {.lost_cancels = 0.1});
         const auto clients = [&]() -> task<> {
             pool connections(std::string(toy_postgres::conninfo), 1);
+            // What the group's tasks refer to is out here: the body ends before they do.
+            const auto cancel = [](task<> request) -> task<> {
+                (void)co_await as_result(std::move(request));
+            };
+            const auto to_be_canceled = [&](aloft::task_group& group) -> task<> {
+                pool::lease mine = co_await connections.acquire();
+                group.spawn(cancel(mine->cancel())); // and nobody waits for that
+                const auto ended = co_await as_result(mine->query("echo", ++all.statements));
+                expect(ended || ended.error() == aloft::pq::sqlstate_code("57014"),
+                       "another error");
+                ++(ended ? too_late : canceled);
+            };
+            const auto bystander = [&]() -> task<> {
+                pool::lease mine = co_await connections.acquire();
+                co_await all.echo(*mine, 10); // fails if it is canceled
+            };
             const auto body = [&](aloft::task_group& group) -> task<> {
-                const auto cancel = [](task<> request) -> task<> {
-                    (void)co_await as_result(std::move(request));
-                };
-                const auto to_be_canceled = [&]() -> task<> {
-                    pool::lease mine = co_await connections.acquire();
-                    group.spawn(cancel(mine->cancel())); // and nobody waits for that
-                    const auto ended = co_await as_result(mine->query("echo", ++all.statements));
-                    expect(ended || ended.error() == aloft::pq::sqlstate_code("57014"),
-                           "another error");
-                    ++(ended ? too_late : canceled);
-                };
-                const auto bystander = [&]() -> task<> {
-                    pool::lease mine = co_await connections.acquire();
-                    co_await all.echo(*mine, 10); // fails if it is canceled
-                };
-                group.spawn(to_be_canceled());
+                group.spawn(to_be_canceled(group));
                 group.spawn(bystander());
-                group.spawn(to_be_canceled());
+                group.spawn(to_be_canceled(group));
                 group.spawn(bystander());
                 co_return;
             };
@@ -269,7 +272,8 @@ TEST_CASE("who takes a connection from the pool gets one that the server has not
         };
         co_await beside(all.server, clients);
     };
-    holds(narrow(), program, 2000);
+    // A farewell in pieces takes more reads than libpq makes to find the end behind it.
+    holds(narrow().short_transfers(0).window_bytes(65536), program, 2000);
     CHECK(replaced > 0);
 }
 
@@ -343,13 +347,12 @@ TEST_CASE("a runtime that ends at any time takes connections and statements with
         };
         const auto client = [](std::shared_ptr<world> in, std::shared_ptr<pool> connections,
                                std::size_t& count) -> task<> {
-            const auto use = [&]() -> task<> {
+            const auto go_on = [](world& with, pool& from) -> task<> {
                 for (;;) {
-                    pool::lease mine = co_await connections->acquire();
-                    co_await in->echo(*mine, 150);
+                    co_await use(with, from);
                 }
             };
-            (void)co_await as_result(use());
+            (void)co_await as_result(go_on(*in, *connections));
             ++count;
         };
         const auto connections = std::make_shared<pool>(std::string(toy_postgres::conninfo), 2);

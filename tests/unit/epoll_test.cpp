@@ -22,9 +22,11 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -97,6 +99,15 @@ void put_with_descriptor(int socket, std::string_view text) {
     const int number = STDERR_FILENO;
     std::memcpy(CMSG_DATA(passed), &number, sizeof number);
     REQUIRE(::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+}
+
+/// Whether a thread of this process is in a call that waits.
+[[nodiscard]] bool is_asleep(pid_t thread) {
+    std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string line;
+    std::getline(status, line);
+    const std::size_t name_end = line.rfind(") ");
+    return name_end != std::string::npos && line.compare(name_end + 2, 1, "S") == 0;
 }
 
 } // namespace
@@ -637,6 +648,105 @@ TEST_CASE("an idle stream costs no system call but its reads and writes") {
     CHECK(in.text() == "x");
 }
 
+TEST_CASE(
+    "bytes that come while nobody reads, and others' events are looked at, are not stranded") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    const pipe_ends other;
+    receiving in;
+    reading waits;
+    waits.prepare(other.read.get());
+    reactor->submit(waits);
+    in.prepare(pair.near.native_handle());
+    reactor->submit(in);
+    REQUIRE(look<operation_with_count>(*reactor) == 0);
+    put(pair.far.native_handle(), "first");
+    REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1); // a short read: nothing is left
+    put(pair.far.native_handle(), "second");
+    REQUIRE(look<operation_with_count>(*reactor) == 0); // takes the event, for nobody
+    in.prepare(pair.near.native_handle());
+    reactor->submit(in);
+    REQUIRE(look<operation_with_count>(*reactor) == 1);
+    CHECK(in.text() == "second");
+    other.put();
+    CHECK(finish_all<operation_with_count>(*reactor, 1) == 1);
+}
+
+TEST_CASE("bytes that were only peeked at are still there for the next read") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    receiving in;
+    in.prepare(pair.near.native_handle());
+    reactor->submit(in);
+    put(pair.far.native_handle(), "registered");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    in.prepare(pair.near.native_handle());
+    in.flags = MSG_PEEK;
+    reactor->submit(in);
+    put(pair.far.native_handle(), "bytes");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    REQUIRE(in.text() == "bytes");
+    in.prepare(pair.near.native_handle());
+    in.flags = 0;
+    reactor->submit(in);
+    REQUIRE(look<receiving>(*reactor) == 1);
+    CHECK(in.text() == "bytes");
+}
+
+TEST_CASE("an end or an error that comes alone ends what waits") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    SECTION("a pipe's writer goes: the reader is told of the end") {
+        pipe_ends pipe;
+        reading in;
+        in.prepare(pipe.read.get());
+        reactor->submit(in);
+        REQUIRE(look<reading>(*reactor) == 0);
+        pipe.write.reset();
+        REQUIRE(look<reading>(*reactor) == 1);
+        CHECK(in.result == 0);
+    }
+    SECTION("a full pipe's reader goes: the writer is told of the error") {
+        const auto before = std::signal(SIGPIPE, SIG_IGN);
+        pipe_ends pipe;
+        std::vector<char> much(1 << 20);
+        operation_with_count out;
+        for (int written = 0; written < 2; ++written) { // what fits, and what waits
+            out.kind = operation_kind::write;
+            out.fd = pipe.write.get();
+            out.address = much.data();
+            out.length = static_cast<std::uint32_t>(much.size());
+            out.offset = aloft::detail::current_position;
+            reactor->submit(out);
+            REQUIRE(look<operation_with_count>(*reactor) == (written == 0 ? 1U : 0U));
+        }
+        pipe.read.reset();
+        REQUIRE(look<operation_with_count>(*reactor) == 1);
+        CHECK(out.result == -EPIPE);
+        (void)std::signal(SIGPIPE, before);
+    }
+    SECTION("a datagram is answered with a refusal: the reader is told of it") {
+        descriptor gone(checked(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+        sockaddr_in nobody = loopback_address(0);
+        socklen_t length = sizeof nobody;
+        auto* const name = reinterpret_cast<sockaddr*>(&nobody);
+        (void)checked(::bind(gone.get(), name, length), "bind");
+        (void)checked(::getsockname(gone.get(), name, &length), "getsockname");
+        const descriptor near(checked(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+        (void)checked(::connect(near.get(), name, length), "connect");
+        receiving in;
+        in.prepare(near.get());
+        reactor->submit(in);
+        REQUIRE(look<receiving>(*reactor) == 0);
+        gone.reset();
+        put(near.get(), "anybody?");
+        REQUIRE(look<receiving>(*reactor) == 1);
+        CHECK(in.result == -ECONNREFUSED);
+    }
+}
+
 // ---- cancelling ----
 
 TEST_CASE(
@@ -895,6 +1005,25 @@ TEST_CASE("limits end operations in the order of their deadlines, and the others
     CHECK_FALSE(operations[0].timed_out);
 }
 
+TEST_CASE("a limit whose operation has ended in time ends nothing later") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const descriptor event = open_event();
+    const time_limit limit{0, 2'000'000};
+    polling in_time;
+    in_time.prepare(event.get(), &limit);
+    reactor->submit(in_time);
+    REQUIRE(look<polling>(*reactor) == 0);
+    raise_event(event);
+    REQUIRE(finish_all<polling>(*reactor, 1) == 1);
+    work_list finished;
+    reactor->poll(finished, now_ns() + 5'000'000);
+    CHECK(finished.empty());
+    CHECK(in_time.finishes == 1);
+    CHECK_FALSE(in_time.timed_out);
+    CHECK(reactor->in_flight() == 0);
+}
+
 TEST_CASE("a limit, a cancellation and a completion race, and one of them ends the operation") {
     const no_leaked_descriptors descriptors;
     race_three_ends(*make_reactor(), 2000);
@@ -1014,13 +1143,16 @@ TEST_CASE("a limit that another reactor has to watch wakes it") {
     home.submit(parked);
     std::atomic<bool> ended{false};
     std::atomic<std::size_t> count{0};
+    std::atomic<pid_t> number{0};
     std::thread owner([&] {
+        number = ::gettid();
         while (!ended.load()) {
             work_list finished;
             home.poll(finished, no_deadline);
             count.fetch_add(count_finished<polling>(finished));
         }
     });
+    wait_until([&] { return number.load() != 0 && is_asleep(number.load()); }); // it is parked
     const time_limit soon{0, 1'000'000};
     polling limited;
     limited.prepare(event.get(), &soon);

@@ -240,6 +240,10 @@ private:
             append_message(with.out, 'Z', std::string_view(&with.transaction, 1));
             if (chance(habits_.gone_meanwhile)) {
                 co_await deliver(with);
+                if (chance(0.5)) { // as it does where it has the time
+                    append_error(with.out, "FATAL", "57P01");
+                    co_await deliver(with);
+                }
                 co_return false;
             }
             co_return true;
