@@ -76,6 +76,11 @@ struct world {
     }
 };
 
+/// A server's farewell is printed otherwise.
+void be_quiet(const connection& link) {
+    (void)PQsetNoticeProcessor(link.native_handle(), [](void*, const char*) {}, nullptr);
+}
+
 /// All its permits are there, and whoever asks gets an answer.
 task<> nothing_is_lost(pool& connections) {
     std::vector<pool::lease> held;
@@ -130,6 +135,7 @@ TEST_CASE("whatever breaks, a statement ends once, and the pool replaces what it
                         continue;
                     }
                     connection& link = **mine;
+                    be_quiet(link);
                     constexpr std::array<const char*, 8> kinds{"echo",   "rows",  "fail", "die",
                                                                "vanish", "begin", "copy", "echo"};
                     const std::size_t kind = all.draw(kinds.size());
@@ -262,6 +268,7 @@ TEST_CASE("who takes a connection from the pool gets one that the server has not
                 int before = 0;
                 for (int turn = 0; turn < 3; ++turn) {
                     pool::lease mine = co_await connections.acquire();
+                    be_quiet(*mine);
                     replaced += before != 0 && mine->backend_process() != before ? 1U : 0U;
                     before = mine->backend_process();
                     co_await all.echo(*mine, 10);

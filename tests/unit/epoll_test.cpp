@@ -667,7 +667,7 @@ TEST_CASE(
     REQUIRE(look<operation_with_count>(*reactor) == 0); // takes the event, for nobody
     in.prepare(pair.near.native_handle());
     reactor->submit(in);
-    REQUIRE(look<operation_with_count>(*reactor) == 1);
+    REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1);
     CHECK(in.text() == "second");
     other.put();
     CHECK(finish_all<operation_with_count>(*reactor, 1) == 1);
@@ -691,7 +691,7 @@ TEST_CASE("bytes that were only peeked at are still there for the next read") {
     in.prepare(pair.near.native_handle());
     in.flags = 0;
     reactor->submit(in);
-    REQUIRE(look<receiving>(*reactor) == 1);
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
     CHECK(in.text() == "bytes");
 }
 
@@ -742,7 +742,7 @@ TEST_CASE("an end or an error that comes alone ends what waits") {
         REQUIRE(look<receiving>(*reactor) == 0);
         gone.reset();
         put(near.get(), "anybody?");
-        REQUIRE(look<receiving>(*reactor) == 1);
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
         CHECK(in.result == -ECONNREFUSED);
     }
 }

@@ -15,7 +15,10 @@
 // 3. libcurl runs only between waits, so that it may close or replace its socket in any call; the
 //    socket and the timer are read anew before every wait.
 // 4. The timer is one-shot: it is forgotten before libcurl is told that it is due.
-// 5. However a transfer ends (also by an exception out of a wait), its easy handle has left the
+// 5. A request's time-out is libcurl's, which says best what was under way; but libcurl forgets one
+//    when a socket becomes ready within the millisecond before it. So the session also waits no
+//    longer than a little behind it, `give_up_`, and then ends the transfer itself.
+// 6. However a transfer ends (also by an exception out of a wait), its easy handle has left the
 //    multi handle.
 
 #include <aloft/adapters/detail/curl_error.hpp>
@@ -33,6 +36,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -134,7 +138,7 @@ private:
         void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
     };
 
-    /// Keeps invariant 5.
+    /// Keeps invariant 6.
     class membership {
     public:
         explicit membership(session& owner) : owner_(owner) {
@@ -258,11 +262,13 @@ private:
     }
 
     void set_deadline(std::optional<clock::time_point> deadline) {
+        give_up_.reset();
         if (deadline) {
-            const auto left =
-                std::chrono::ceil<std::chrono::milliseconds>(*deadline - clock::now()).count();
-            set(CURLOPT_TIMEOUT_MS,
-                left > 0 ? static_cast<long>(left) : 1L); // 0 would mean "for ever"
+            constexpr std::chrono::milliseconds least(1); // 0 would mean "for ever"
+            const auto left = std::max(
+                std::chrono::ceil<std::chrono::milliseconds>(*deadline - clock::now()), least);
+            set(CURLOPT_TIMEOUT_MS, static_cast<long>(left.count()));
+            give_up_ = clock::now() + left + 2 * least; // it reckons in whole ones
         }
     }
 
@@ -318,6 +324,9 @@ private:
             if (const std::optional<CURLcode> finished = outcome()) {
                 co_return *finished;
             }
+            if (give_up_ && *give_up_ <= clock::now()) {
+                co_return CURLE_OPERATION_TIMEDOUT; // invariant 5
+            }
             const int ready = co_await wait();
             if (ready != 0) {
                 act(socket_, ready);
@@ -328,11 +337,15 @@ private:
         }
     }
 
-    /// Until the socket is ready (libcurl's bits for how) or the timer is due (0).
+    /// Until the socket is ready (libcurl's bits for how) or it is time for what is timed (0).
     task<int> wait() const {
+        std::optional<clock::time_point> until = timer_;
+        if (give_up_ && (!until || *give_up_ < *until)) {
+            until = give_up_;
+        }
         if (socket_ == CURL_SOCKET_BAD) {
-            if (timer_) {
-                co_await sleep_until(*timer_);
+            if (until) {
+                co_await sleep_until(*until);
             }
             co_return 0; // without a timer, too: asking libcurl is the only way on
         }
@@ -340,10 +353,10 @@ private:
         const bool writes = (wanted_ & CURL_POLL_OUT) != 0;
         const poll_events events = (reads ? poll_events::in : poll_events::none) |
                                    (writes ? poll_events::out : poll_events::none);
-        if (!timer_) {
+        if (!until) {
             co_return bits_of(co_await poll(socket_, events));
         }
-        const auto left = *timer_ - clock::now();
+        const auto left = *until - clock::now();
         if (left <= clock::duration::zero()) {
             co_return 0;
         }
@@ -405,6 +418,7 @@ private:
     curl_socket_t socket_ = CURL_SOCKET_BAD;
     int wanted_ = 0;
     std::optional<clock::time_point> timer_;
+    std::optional<clock::time_point> give_up_;
 
     origin origin_; // of the addresses below
     clock::time_point resolved_at_{};
