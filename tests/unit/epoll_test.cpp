@@ -261,6 +261,75 @@ TEST_CASE("a number that the library has closed means the next file") {
     }
 }
 
+TEST_CASE("what waits at a number that the library closes ends when the number is used again") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair former = tcp_pair();
+    const stream_pair next = tcp_pair();
+    const int number = former.near.native_handle();
+    receiving first;
+    first.prepare(number);
+    reactor->submit(first);
+    REQUIRE(look<receiving>(*reactor) == 0);
+    aloft::detail::end_descriptor_epoch(number);
+    (void)checked(::dup2(next.near.native_handle(), number), "dup2"); // closes it, and uses it
+    receiving second;
+    second.prepare(number);
+    reactor->submit(second);
+    CHECK(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(first.result == -EBADF);
+    put(next.far.native_handle(), "next");
+    CHECK(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(second.text() == "next");
+}
+
+TEST_CASE("a number that a helper has closed means the next file") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair former = tcp_pair();
+    const stream_pair next = tcp_pair();
+    const int number = checked(::dup(former.near.native_handle()), "dup");
+    receiving in;
+    in.prepare(number);
+    reactor->submit(in);
+    put(former.far.native_handle(), "former");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1); // registered, and known to be empty
+    operation_with_count close;
+    close.kind = operation_kind::close;
+    close.fd = number;
+    reactor->submit(close);
+    REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1);
+    REQUIRE(close.result == 0);
+    const descriptor again(checked(::dup2(next.near.native_handle(), number), "dup2"));
+    put(next.far.native_handle(), "next");
+    in.prepare(number);
+    reactor->submit(in);
+    CHECK(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(in.text() == "next");
+}
+
+TEST_CASE("neighbouring numbers have nothing to do with each other") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    std::vector<stream_pair> pairs;
+    std::vector<receiving> operations(80);
+    for (std::size_t i = 0; i < operations.size(); i += 2) {
+        const stream_pair& pair = pairs.emplace_back(unix_pair());
+        operations[i].prepare(pair.near.native_handle());
+        operations[i + 1].prepare(pair.far.native_handle());
+        reactor->submit(operations[i]);
+        reactor->submit(operations[i + 1]);
+    }
+    REQUIRE(look<receiving>(*reactor) == 0);
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+        const stream_pair& pair = pairs[i / 2];
+        put((i % 2 == 0 ? pair.far : pair.near).native_handle(), std::to_string(i));
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        REQUIRE(operations[i].text() == std::to_string(i));
+    }
+    CHECK(each_finished_once(operations));
+}
+
 TEST_CASE("a number that other people have closed is polled anew") {
     const no_leaked_descriptors descriptors;
     const auto reactor = make_reactor();
