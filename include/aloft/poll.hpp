@@ -3,6 +3,10 @@
 // Layer: L4 surface
 #pragma once
 
+#if defined(_WIN32)
+#error "aloft/poll.hpp: Windows tells of operations that ended, not of readiness; read, or offload() a wait"
+#endif
+
 #include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/surface/posix_poll.hpp>
 
@@ -10,7 +14,7 @@ namespace aloft::inline ALOFT_ABI {
 
 /// Purpose: `co_await poll(fd, poll_events::in)` resumes with the events that are ready; error and
 /// hangup are reported whether asked for or not. For libraries that do their own reading, such as
-/// libpq and libcurl.
+/// libpq and libcurl. Not on Windows, where no call tells of readiness without blocking a thread.
 ///
 /// Thread safety: any thread; several polls of one descriptor may wait at once.
 /// Lifetime: the descriptor must stay open until the poll ends; closing it does not end the poll.

@@ -38,8 +38,8 @@ enum class shutdown_how { read, write, both };
 /// read_some, and std::errc::message_size from read_exact. A write to a broken connection is an
 /// error (EPIPE, ECONNRESET), never a signal.
 /// Cancellation: operations end with std::errc::operation_canceled when the task is stopped or the
-/// runtime ends; shutdown(both) ends a waiting read with 0. What was transferred before is reported
-/// as success.
+/// runtime ends; shutdown(both) ends a waiting read with 0, but on Windows, where that ends when the peer
+/// does or when it is stopped. What was transferred before is reported as success.
 /// Cost: one ring operation per read_some or write_some, no allocation; the exact and all forms use
 /// one recycled frame.
 class tcp_stream {

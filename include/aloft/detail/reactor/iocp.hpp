@@ -117,6 +117,10 @@ public:
             return;
         }
         op.completion.handoff.begin();
+        if (op.fd < 0) {
+            answer_here(op, -ERROR_INVALID_HANDLE); // the calls have several names for that
+            return;
+        }
         if (op.kind == operation_kind::file_size) {
             answer_here(op, file_size(op));
             return;
