@@ -21,6 +21,40 @@ target_compile_options(Catch2 PRIVATE -w -O1)
 
 add_custom_target(tests)
 
+# Those in which this system is most likely to make a difference. Label core.
+add_custom_target(tests_core)
+set(core_tests
+    abandon
+    coroutine_layer
+    fairness
+    file
+    frame_allocator
+    hog
+    resolve
+    runtime
+    scheduler_small_queues
+    select
+    shutdown
+    simulate
+    sleep_protocol
+    spawn
+    start_handoff
+    stop
+    strand
+    sync_wait
+    task
+    task_group
+    tcp
+    timer
+    when_all
+    windows_error
+    windows_file
+    windows_signal
+    windows_tcp
+    with_stop
+    yield_offload
+)
+
 add_library(aloft_test_scheduler STATIC support/separate.cpp)
 target_compile_definitions(aloft_test_scheduler PUBLIC ALOFT_SEPARATE=1)
 target_link_libraries(aloft_test_scheduler PRIVATE aloft::aloft aloft_warnings)
@@ -75,39 +109,62 @@ target_precompile_headers(
     <vector>
 )
 
-# Linking one program is quicker than linking one per source; each source is a test of its own.
+function(aloft_add_windows_program name core)
+    add_executable(${name} ${ARGN})
+    aloft_prepare_windows_test(${name})
+    add_dependencies(tests ${name})
+    if(core)
+        add_dependencies(tests_core ${name})
+    endif()
+endfunction()
+
+function(aloft_use_precompiled name)
+    target_link_libraries(${name} PRIVATE aloft_test_scheduler)
+    target_precompile_headers(${name} REUSE_FROM aloft_test_precompiled)
+endfunction()
+
+# Two programs, because to link one per source takes longer; each source is a test of its own. Apart are
+# those that define macros before they include the library, and those that replace operator new.
 file(GLOB unit_sources CONFIGURE_DEPENDS unit/*_test.cpp windows/*_test.cpp)
-set(together "")
 foreach(source IN LISTS unit_sources)
     cmake_path(GET source STEM stem)
     string(REGEX REPLACE "_test$" "" subject "${stem}")
     if(subject IN_LIST not_here OR subject STREQUAL "windows_headers")
         continue()
     endif()
+    set(core OFF)
+    set(labels unit)
+    if(subject IN_LIST core_tests)
+        set(core ON)
+        list(APPEND labels core)
+    endif()
     file(STRINGS "${source}" own_queues REGEX "define ALOFT_")
-    if(own_queues)
+    file(STRINGS "${source}" own_allocator REGEX "operator new\\(std::size_t")
+    if(own_queues OR own_allocator)
         set(program test_${stem})
-        add_executable(${program} "${source}")
-        aloft_prepare_windows_test(${program})
-        add_dependencies(tests ${program})
+        aloft_add_windows_program(${program} ${core} "${source}")
+        if(NOT own_queues)
+            aloft_use_precompiled(${program})
+        endif()
+    elseif(core)
+        set(program test_windows_core)
+        list(APPEND core_sources "${source}")
     else()
         set(program test_windows)
-        list(APPEND together "${source}")
+        list(APPEND other_sources "${source}")
     endif()
     add_test(NAME test_${stem} COMMAND ${program} --filenames-as-tags "[#${stem}]~[.]")
     set_tests_properties(
-        test_${stem} PROPERTIES TIMEOUT 200 LABELS unit SKIP_RETURN_CODE 4
+        test_${stem} PROPERTIES TIMEOUT 200 LABELS "${labels}" SKIP_RETURN_CODE 4
     )
     if(subject STREQUAL "windows_signal")
         set_tests_properties(test_${stem} PROPERTIES ENVIRONMENT ALOFT_WINE_CONSOLE=1)
     endif()
 endforeach()
-
-add_executable(test_windows ${together})
-aloft_prepare_windows_test(test_windows)
-target_link_libraries(test_windows PRIVATE aloft_test_scheduler)
-target_precompile_headers(test_windows REUSE_FROM aloft_test_precompiled)
-add_dependencies(tests test_windows)
+aloft_add_windows_program(test_windows_core ON ${core_sources})
+aloft_use_precompiled(test_windows_core)
+aloft_add_windows_program(test_windows OFF ${other_sources})
+aloft_use_precompiled(test_windows)
 
 # That these compile is the test.
 foreach(order IN ITEMS 1 2 3)
@@ -119,4 +176,5 @@ foreach(order IN ITEMS 1 2 3)
     )
     target_compile_options(test_windows_headers_${order} PRIVATE -O0)
     add_dependencies(tests test_windows_headers_${order})
+    add_dependencies(tests_core test_windows_headers_${order})
 endforeach()

@@ -130,12 +130,12 @@ inline void make_close_a_reset(int fd) {
 inline void fill(int fd) {
     const std::vector<char> block(65536, 'f');
     make_blocking(fd, false);
-    for (int refused = 0; refused < 5;) {
+    for (int refused = 0; refused < 4;) {
         if (::send(socket_of(fd), block.data(), static_cast<int>(block.size()), 0) > 0) {
             refused = 0;
         } else {
             ++refused;
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            std::this_thread::sleep_for(std::chrono::milliseconds(50)); // delayed answers: 40
         }
     }
     make_blocking(fd, true);
@@ -143,8 +143,9 @@ inline void fill(int fd) {
 
 /// Something that is open and no socket.
 [[nodiscard]] inline int no_socket() {
-    const HANDLE event = ::CreateEventW(nullptr, FALSE, FALSE, nullptr);
-    return static_cast<int>(reinterpret_cast<std::intptr_t>(event));
+    return aloft::detail::number_of_file(::CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, 0,
+                                                       nullptr, OPEN_EXISTING, FILE_FLAG_OVERLAPPED,
+                                                       nullptr));
 }
 
 } // namespace test_support

@@ -293,6 +293,9 @@ TEST_CASE("a file that an abandoned open has opened is closed") {
     const temporary_directory directory;
     put(directory / "file", "content");
     runtime rt(workers(1));
+    if (rt.backend().starts_with("iocp")) {
+        SKIP("a helper thread may be done before the frame is destroyed, which is an error");
+    }
     for (int i = 0; i < 20; ++i) {
         (void)destroyed_on_its_worker(rt, [&] { return file::open(directory / "file"); });
         (void)destroyed_on_its_worker(rt, [&] { return read_file(directory / "file"); });
@@ -303,7 +306,7 @@ TEST_CASE("a frame that is destroyed during a short file operation leaves nothin
     const no_leaked_descriptors descriptors;
     const temporary_directory directory;
     runtime rt(workers(1));
-    if (rt.backend().starts_with("epoll")) {
+    if (!rt.backend().starts_with("io_uring")) {
         SKIP("a helper thread may be done before the frame is destroyed, which is an error");
     }
     file f =

