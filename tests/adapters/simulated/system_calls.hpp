@@ -14,6 +14,7 @@
 #pragma once
 
 #include <aloft/detail/reactor/operation.hpp>
+#include <aloft/detail/reactor/posix_calls.hpp>
 #include <aloft/detail/reactor/simulated_calls.hpp>
 
 #include <dlfcn.h>
