@@ -169,8 +169,8 @@ public:
 
     [[nodiscard]] std::int32_t call_now(operation& op) override {
         const std::int32_t result = carry_out({&op, object_of(op), false});
-        note(name_of(op.kind), static_cast<std::uint64_t>(op.fd - first_descriptor), "at once gives",
-             result);
+        note(name_of(op.kind), static_cast<std::uint64_t>(op.fd - first_descriptor),
+             "at once gives", result);
         return result == not_yet ? -EAGAIN : result;
     }
 
