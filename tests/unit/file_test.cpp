@@ -214,11 +214,13 @@ TEST_CASE("a task that reads from the page cache without end lets others have th
     runtime rt(workers(1));
     std::atomic<bool> ended{false};
     std::size_t turns = 0;
+    int whole = 0;
     const auto read = [&]() -> task<void> {
         const file source = co_await file::open(directory / "file");
         std::array<char, 4> buffer{};
         for (int i = 0; i < 10'000; ++i) {
-            CHECK(co_await source.read_at(0, buffer) == 4);
+            const std::size_t got = co_await source.read_at(0, buffer);
+            whole += got == 4 ? 1 : 0;
         }
         ended = true;
     };
@@ -229,6 +231,7 @@ TEST_CASE("a task that reads from the page cache without end lets others have th
         }
     };
     sync_wait(rt, aloft::when_all(read(), count()));
+    CHECK(whole == 10'000);
     CHECK(turns >= 100);
 }
 

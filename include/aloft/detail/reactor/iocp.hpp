@@ -111,14 +111,18 @@ public:
     void submit(operation& op) noexcept override {
         op.home = this;
         op.completion.self = &op;
+        op.completion.handoff.begin();
         in_flight_.fetch_add(1, std::memory_order_relaxed);
-        if (is_long_call(op.kind)) {
-            call_elsewhere(op);
+        if (set_->refusing.load(std::memory_order_relaxed)) {
+            answer_here(op, -canceled_number);
             return;
         }
-        op.completion.handoff.begin();
-        if (op.fd < 0) {
-            answer_here(op, -ERROR_INVALID_HANDLE); // the calls have several names for that
+        if (op.fd < 0 && op.kind != operation_kind::open) {
+            answer_here(op, -ERROR_INVALID_HANDLE); // -1 means the process itself to some calls
+            return;
+        }
+        if (is_long_call(op.kind)) {
+            call_elsewhere(op);
             return;
         }
         if (op.kind == operation_kind::file_size) {
@@ -268,10 +272,6 @@ private:
     }
 
     void call_elsewhere(operation& op) noexcept {
-        if (set_->refusing.load(std::memory_order_relaxed)) {
-            answer_here(op, -canceled_number);
-            return;
-        }
         guests_.fetch_add(1, std::memory_order_relaxed);
         bool stopped = false;
         // Behind it the operation belongs to a helper, unless it has not been queued. PUBLISHED
