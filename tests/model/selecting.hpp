@@ -172,7 +172,7 @@ private:
             if constexpr (requires { awaiter_.value.await_resume().index(); }) {
                 auto result = awaiter_.value.await_resume();
                 branch = result.index();
-                std::visit([this](auto& one) { note(one); }, result);
+                std::visit([this](auto& one) { this->note(one); }, result);
             } else {
                 std::optional<int> result = awaiter_.value.await_resume();
                 note(result);
