@@ -95,7 +95,8 @@ public:
 
     /// Holder of the reap lock: the kernel has answered the cancellation.
     static void answered(operation& op) noexcept {
-        op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        // order(operation.phase): release; whoever asks it to stop finds its home
+        op.phase.store(operation_phase::in_flight, std::memory_order_release);
     }
 
     /// Holder of the reap lock, when all of the operation's own answers are there. False: the

@@ -275,7 +275,8 @@ private:
             unsent_.store(true, std::memory_order_release); // one wake-up for a batch
         } else {
             guests_.fetch_sub(1, std::memory_order_relaxed);
-            op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+            // order(operation.phase): release; whoever asks it to stop finds its home
+            op.phase.store(operation_phase::in_flight, std::memory_order_release);
             op.answers = answered;
             op.result = stopped ? -ECANCELED : -EAGAIN;
             (void)done_.put(op);
@@ -284,7 +285,8 @@ private:
 
     void answer_at_once(operation& op, std::int32_t result) noexcept {
         begin_flight(op, *this, answered);
-        op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        // order(operation.phase): release; whoever asks it to stop finds its home
+        op.phase.store(operation_phase::in_flight, std::memory_order_release);
         op.result = result;
         (void)done_.put(op); // this thread looks there before it parks
     }

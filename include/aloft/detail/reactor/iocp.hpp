@@ -291,7 +291,8 @@ private:
 
     /// The owner, which looks into done_ before it waits.
     void answer_here(operation& op, std::int32_t result) noexcept {
-        op.phase.store(operation_phase::in_flight, std::memory_order_relaxed);
+        // order(operation.phase): release; whoever asks it to stop finds its home
+        op.phase.store(operation_phase::in_flight, std::memory_order_release);
         op.result = result;
         (void)done_.put(op); // PUBLISHED
     }

@@ -117,6 +117,7 @@ ALOFT_SEPARABLE void abandon(operation& op) noexcept {
 
 ALOFT_SEPARABLE void request_stop(operation& op) noexcept {
     op.stop_wanted.store(true, std::memory_order_seq_cst); // against the phase: operation.hpp, 7
+    // order(operation.phase): acquire; the operation's home is known
     if (op.phase.load(std::memory_order_seq_cst) == operation_phase::in_flight) {
         op.home->cancel(op);
     }
