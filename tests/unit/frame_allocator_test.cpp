@@ -254,6 +254,9 @@ TEST_CASE("frames in the depot are bounded") {
 }
 
 TEST_CASE("a thread that ends gives its cached frames back") {
+#if defined(__MINGW32__)
+    SKIP("such a thread cannot tell that it ends: frame_allocator.hpp, 3");
+#endif
     constexpr std::size_t size = 900; // nobody else here uses its class
     const long before = living.load();
     for (int i = 0; i < 100; ++i) {
@@ -285,6 +288,9 @@ struct late {
 } // namespace
 
 TEST_CASE("a frame that is freed while its thread ends is not kept by the dead thread") {
+#if defined(__MINGW32__)
+    SKIP("such a thread cannot tell that it ends: frame_allocator.hpp, 3");
+#endif
     const long before = living.load();
     on_fresh_thread([] {
         static thread_local late holder; // made first, so destroyed after the cache was retired

@@ -12,7 +12,9 @@
 // 2. Frames of more than 1 KiB come from operator new each time.
 // 3. The thread_local object is trivially destructible; workers call release_thread_frames() before they
 //    end. Frames cached by other threads that end go with retire_guard, which is armed before the first
-//    frame is cached. MinGW may run thread_local destructors twice: the second time it finds nothing.
+//    frame is cached. Not with MinGW, which may run thread_local destructors twice, and may have freed
+//    the thread's variables by then: what such a thread has cached, at most two batches per size class,
+//    stays in use.
 // 4. Under the address sanitizer nothing is recycled, so that a use after free is seen.
 // 5. thread_local storage is reached only inside functions that are not inlined where a compiler
 //    might keep its address across a suspension that changes threads (config.hpp, 5).
@@ -62,8 +64,10 @@ struct retire_guard {
 
 /// On threads that are not workers: empties the cache when the thread ends.
 ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
+#if !defined(__MINGW32__)
     static thread_local retire_guard guard;
     guard.arm();
+#endif
     thread_frames.guarded = true;
 }
 
