@@ -419,3 +419,36 @@ TEST_CASE("frames that the library does not know are resumed with the cancellati
         REQUIRE(each.load());
     }
 }
+
+TEST_CASE(
+    "frames that a spare worker began, and that the library does not know, are resumed, too") {
+    const no_leaked_descriptors descriptors;
+    const shared_things things;
+    for (int round = 0; round < 50 / fewer_calls; ++round) {
+        std::vector<std::atomic<bool>> ended(90);
+        std::atomic<bool> begun{false};
+        {
+            runtime rt(workers(1).spare_workers(1));
+            auto begin_all = [&]() -> task<void> {
+                for (std::size_t i = 0; i < ended.size(); i += 3) {
+                    const aloft::tcp_stream& stream = things.stream(i);
+                    (void)run_in_orphan([] { return aloft::sleep_for(1h); }, ended[i]);
+                    (void)run_in_orphan([&stream] { return until_readable(stream); }, ended[i + 1]);
+                    (void)run_in_orphan([&stream] { return until_readable(stream, 1h); },
+                                        ended[i + 2]);
+                }
+                begun = true;
+                co_return;
+            };
+            auto hold_the_worker = [&]() -> task<void> {
+                wait_until([&] { return begun.load(); });
+                co_return;
+            };
+            auto both = aloft::when_all(begin_all(), hold_the_worker());
+            sync_wait(rt, std::move(both));
+        }
+        for (const auto& each : ended) {
+            REQUIRE(each.load());
+        }
+    }
+}

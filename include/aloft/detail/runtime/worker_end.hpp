@@ -5,6 +5,12 @@
 // Proof that all workers leave: a worker looks whether every task has ended each time it goes to
 // sleep while the runtime stops, so the last one that ends a task does; and whoever finds it wakes
 // everybody (scheduler.hpp has the order of events).
+//
+// Proof that nothing is left behind: coroutines that are no tasks of the library may wait in a spare
+// worker when all tasks have ended. Dormant, it gives away what becomes ready and then, behind a fence,
+// looks whether the runtime has terminated: then it takes what lies there and runs it itself. A worker
+// that leaves looks at `terminated` and then, behind a fence, whether there is work. One of the two sees
+// the other.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -24,9 +30,12 @@ inline bool worker::take_part() noexcept {
             look_after_io();
             terminate_if_done();
         }
-        if (shared_.terminated.load(std::memory_order_seq_cst) && reactor_->in_flight() == 0 &&
-            timers_.empty()) {
-            return false;
+        full_fence(); // what was given away against `terminated`
+        if (shared_.terminated.load(std::memory_order_seq_cst)) {
+            run_what_is_left();
+            if (reactor_->in_flight() == 0 && timers_.empty()) {
+                return false;
+            }
         }
         work_list finished;
         park(finished,
@@ -35,6 +44,21 @@ inline bool worker::take_part() noexcept {
         give_away();
     }
     return true;
+}
+
+inline void worker::run_what_is_left() noexcept {
+    for (;;) {
+        work_node* node = take_own();
+        if (node == nullptr) {
+            node = take_injected();
+        }
+        if (node == nullptr) {
+            return;
+        }
+        budget_ = 0;
+        direct_runs = 0;
+        resume_chain(node->coroutine);
+    }
 }
 
 inline void worker::retire() noexcept {

@@ -95,7 +95,8 @@ inline bool worker::sleep() noexcept {
         terminate_if_done();
     }
     const bool done = shared_.terminated.load(std::memory_order_seq_cst);
-    if (done && reactor_->in_flight() == 0 && timers_.empty()) {
+    full_fence(); // `terminated` against what dormant workers give away: worker_end.hpp
+    if (done && reactor_->in_flight() == 0 && timers_.empty() && shared_.inject.empty()) {
         if (std::exchange(searching_, false)) {
             (void)shared_.idle.end_search();
         }
