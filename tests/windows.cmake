@@ -93,21 +93,7 @@ endfunction()
 
 aloft_prepare_windows_test(aloft_test_precompiled)
 target_link_libraries(aloft_test_precompiled PRIVATE aloft_test_scheduler)
-target_precompile_headers(
-    aloft_test_precompiled
-    PRIVATE
-    <aloft/aloft.hpp>
-    <catch2/catch_test_macros.hpp>
-    <atomic>
-    <chrono>
-    <functional>
-    <map>
-    <memory>
-    <optional>
-    <string>
-    <thread>
-    <vector>
-)
+target_precompile_headers(aloft_test_precompiled PRIVATE ${headers_to_precompile})
 
 function(aloft_add_windows_program name core)
     add_executable(${name} ${ARGN})

@@ -63,7 +63,7 @@ public:
     barrier& operator=(const barrier&) = delete;
     ~barrier() = default;
 
-    [[nodiscard]] static constexpr std::ptrdiff_t (max)() noexcept { return (1 << 30) - 1; }
+    [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return (1 << 30) - 1; }
 
     class [[nodiscard]] arrive_awaiter : detail::room_waiter {
     public:

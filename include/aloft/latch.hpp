@@ -46,7 +46,7 @@ public:
         detail::require(expected >= 0, "a latch was made with a negative count");
     }
 
-    [[nodiscard]] static constexpr std::ptrdiff_t (max)() noexcept { return PTRDIFF_MAX; }
+    [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return PTRDIFF_MAX; }
 
     class [[nodiscard]] wait_awaiter : public detail::room_awaiter<latch> {
     public:

@@ -4,7 +4,8 @@
 #pragma once
 
 #if defined(_WIN32)
-#error "aloft/poll.hpp: Windows tells of operations that ended, not of readiness; read, or offload() a wait"
+#error                                                                                             \
+    "aloft/poll.hpp: Windows tells of what ended, not of what is ready: read, or offload() a wait"
 #endif
 
 #include <aloft/detail/base/lean_chrono.hpp>

@@ -39,7 +39,7 @@ public:
     /// At most max().
     explicit semaphore(std::size_t permits) noexcept : state_(permits * one) {}
 
-    [[nodiscard]] static constexpr std::size_t (max)() noexcept { return SIZE_MAX / one; }
+    [[nodiscard]] static constexpr std::size_t(max)() noexcept { return SIZE_MAX / one; }
 
     class [[nodiscard]] acquire_awaiter : public detail::room_awaiter<semaphore> {
     public:

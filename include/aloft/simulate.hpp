@@ -103,6 +103,7 @@ private:
         return make();
     }
 
+    /// std::unique_ptr would bring <ostream> to whoever includes this (lean_memory.hpp).
     struct owned_executor {
         simulated_executor* executor;
         explicit owned_executor(simulated_executor* made) noexcept : executor(made) {}

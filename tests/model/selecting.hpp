@@ -17,6 +17,7 @@
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/select.hpp>
 
+#include "bare_executor.hpp"
 #include "explorer.hpp"
 
 #include <algorithm>
@@ -85,7 +86,7 @@ private:
 };
 
 /// Nothing is ever posted twice, and a worker resumes what is posted.
-class select_pool final : public aloft::detail::executor {
+class select_pool final : public bare_executor {
 public:
     void post(aloft::detail::work_node& node) noexcept override {
         posted_.fetch_add(1); // nothing comes between this and the next line
@@ -95,13 +96,6 @@ public:
         posted_.fetch_add(static_cast<int>(nodes.size()));
         nodes_.append(std::move(nodes));
     }
-    void fork_elsewhere(aloft::detail::work_node& node) noexcept override { post(node); }
-    void wake_for_work() noexcept override {}
-    void run_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void withdraw_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void task_started_outside() noexcept override {}
-    void task_finished_outside() noexcept override {}
-    [[nodiscard]] aloft::detail::sink_pointer sink() const noexcept override { return {}; }
 
     /// The only worker, for ever.
     void work() {

@@ -10,6 +10,7 @@
 #include <aloft/detail/runtime/idle.hpp>
 #include <aloft/detail/runtime/inject.hpp>
 
+#include "bare_executor.hpp"
 #include "explorer.hpp"
 #include "queues.hpp"
 
@@ -44,7 +45,7 @@ public:
 };
 
 template <std::size_t Workers>
-class pool final : public aloft::detail::executor {
+class pool final : public bare_executor {
 public:
     explicit pool(const sleep_rules& rules) : rules_(rules), idle_(Workers) {
         for (std::optional<worker>& each : workers_) {
@@ -204,13 +205,7 @@ private:
 
     void wake_for_work() noexcept override { notify(); }
     void post(work_node&) noexcept override {}
-    void fork_elsewhere(work_node&) noexcept override {}
     void post_all(aloft::detail::work_list&&) noexcept override {}
-    void withdraw_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void run_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void task_started_outside() noexcept override {}
-    void task_finished_outside() noexcept override {}
-    [[nodiscard]] aloft::detail::sink_pointer sink() const noexcept override { return {}; }
 
     sleep_rules rules_;
     open_idle_workers idle_;

@@ -11,6 +11,7 @@
 #include <aloft/detail/coro/strand_core.hpp>
 #include <aloft/detail/coro/unhandled_sink.hpp>
 
+#include "bare_executor.hpp"
 #include "explorer.hpp"
 
 #include <array>
@@ -32,20 +33,13 @@ struct strand_core_view {
 namespace model {
 
 /// Below the strand: nothing but the strand's own drain is ever posted here.
-class strand_pool final : public aloft::detail::executor {
+class strand_pool final : public bare_executor {
 public:
     void post(aloft::detail::work_node& drain) noexcept override {
         drain_ = &drain;
         check(queued_.fetch_add(1) == 0, "the drain is in the queue twice");
     }
-    void fork_elsewhere(aloft::detail::work_node& node) noexcept override { post(node); }
     void post_all(aloft::detail::work_list&&) noexcept override {}
-    void wake_for_work() noexcept override {}
-    void run_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void withdraw_blocking(aloft::detail::blocking_call&) noexcept override {}
-    void task_started_outside() noexcept override {}
-    void task_finished_outside() noexcept override {}
-    [[nodiscard]] aloft::detail::sink_pointer sink() const noexcept override { return {}; }
 
     /// What a worker does once: waits for the drain, and runs it.
     void work() {

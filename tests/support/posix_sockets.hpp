@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <support/loopback_address.hpp>
+
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -22,14 +24,6 @@ namespace test_support {
         throw std::system_error(errno, std::system_category(), call);
     }
     return answer;
-}
-
-[[nodiscard]] inline sockaddr_in loopback_address(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
 }
 
 [[nodiscard]] inline int plain_socket() {

@@ -4,6 +4,8 @@
 
 #include <aloft/detail/reactor/windows_handle.hpp>
 
+#include <support/loopback_address.hpp>
+
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -21,14 +23,6 @@ using aloft::detail::socket_of;
         throw std::system_error(::WSAGetLastError(), std::system_category(), call);
     }
     return answer;
-}
-
-[[nodiscard]] inline sockaddr_in loopback_address(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
 }
 
 [[nodiscard]] inline int plain_socket() {

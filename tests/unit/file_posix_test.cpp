@@ -78,6 +78,17 @@ private:
     aloft::detail::descriptor both_;
 };
 
+struct fifo_ends {
+    file reader;
+    file writer;
+};
+
+[[nodiscard]] fifo_ends open_both_ends(runtime& rt, const std::filesystem::path& fifo) {
+    const open_fifo other_end(fifo); // so that neither open has to wait
+    file reader = sync_wait(rt, file::open(fifo));
+    return {std::move(reader), sync_wait(rt, file::open(fifo, open_mode::write))};
+}
+
 } // namespace
 
 TEST_CASE("a file that does not know its size is read whole") {
@@ -167,15 +178,10 @@ TEST_CASE("only reads through the page cache are tried before they go to the rin
 TEST_CASE("a named pipe is read and written as a file") {
     const no_leaked_descriptors descriptors;
     const temporary_directory directory;
-    const std::filesystem::path fifo = make_fifo(directory, "fifo");
     runtime rt(workers(2));
-    file writer;
-    file reader;
-    {
-        const open_fifo other_end(fifo); // so that neither open has to wait
-        reader = sync_wait(rt, file::open(fifo));
-        writer = sync_wait(rt, file::open(fifo, open_mode::write));
-    }
+    fifo_ends ends = open_both_ends(rt, make_fifo(directory, "fifo"));
+    file& reader = ends.reader;
+    file& writer = ends.writer;
     std::array<char, 8> buffer{};
     auto reading = spawn(rt, reader.read_some(std::span(buffer)));
     sync_wait(rt, aloft::sleep_for(1ms));
@@ -279,15 +285,10 @@ TEST_CASE("a full disk is an error") {
 TEST_CASE("writing to a pipe that nobody reads is an error and no signal") {
     const no_leaked_descriptors descriptors;
     const temporary_directory directory;
-    const std::filesystem::path fifo = make_fifo(directory, "fifo");
     runtime rt(workers(2));
-    file writer;
-    file reader;
-    {
-        const open_fifo other_end(fifo); // so that neither open has to wait
-        reader = sync_wait(rt, file::open(fifo));
-        writer = sync_wait(rt, file::open(fifo, open_mode::write));
-    }
+    fifo_ends ends = open_both_ends(rt, make_fifo(directory, "fifo"));
+    file& reader = ends.reader;
+    file& writer = ends.writer;
     sync_wait(rt, reader.close());
     const ending result = ending_of(rt, [&] { return writer.write_some("x"); });
     CHECK(result.code == std::errc::broken_pipe);

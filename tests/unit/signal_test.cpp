@@ -2,6 +2,8 @@
 // signal_set: delivery, ownership, restoration, cancellation, and early destruction.
 #include <aloft/signal_set.hpp>
 
+#include "helpers/signals.hpp"
+
 #include <support/descriptors.hpp>
 #include <support/endings.hpp>
 
@@ -31,6 +33,8 @@ using aloft::runtime;
 using aloft::signal_set;
 using aloft::sync_wait;
 using aloft::task;
+using testing::refusal_of;
+using testing::sum_of_signals;
 
 namespace {
 
@@ -38,25 +42,6 @@ void (*handler_of(int number))(int) {
     struct sigaction action{};
     ::sigaction(number, nullptr, &action);
     return action.sa_handler;
-}
-
-[[nodiscard]] std::error_code refusal_of(std::initializer_list<int> numbers,
-                                         std::string& sentence) {
-    try {
-        const signal_set set(numbers);
-    } catch (const std::system_error& error) {
-        sentence = error.what();
-        return error.code();
-    }
-    return {};
-}
-
-task<int> sum_of_signals(const signal_set& set, int count) {
-    int sum = 0;
-    for (int i = 0; i < count; ++i) {
-        sum += co_await set.wait();
-    }
-    co_return sum;
 }
 
 } // namespace

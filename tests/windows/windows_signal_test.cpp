@@ -3,12 +3,13 @@
 // calling the handler as the system calls it: on a thread of its own.
 #include <aloft/aloft.hpp>
 
+#include <unit/helpers/signals.hpp>
+
 #include <support/endings.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <csignal>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -20,6 +21,8 @@ using aloft::runtime;
 using aloft::signal_set;
 using aloft::sync_wait;
 using aloft::task;
+using testing::refusal_of;
+using testing::sum_of_signals;
 
 namespace {
 
@@ -28,23 +31,6 @@ namespace {
     BOOL taken = FALSE;
     std::thread([&] { taken = aloft::detail::on_console_event(event); }).join();
     return taken != FALSE;
-}
-
-[[nodiscard]] std::error_code refusal_of(std::initializer_list<int> numbers) {
-    try {
-        const signal_set set(numbers);
-    } catch (const std::system_error& error) {
-        return error.code();
-    }
-    return {};
-}
-
-task<int> sum_of_signals(const signal_set& set, int count) {
-    int sum = 0;
-    for (int i = 0; i < count; ++i) {
-        sum += co_await set.wait();
-    }
-    co_return sum;
 }
 
 } // namespace
@@ -80,16 +66,17 @@ TEST_CASE("closing, logging off and shutting down are SIGTERM, and the handler w
 }
 
 TEST_CASE("what no set owns goes to others, and a set that has gone owns nothing") {
+    std::string sentence;
     CHECK_FALSE(happens(CTRL_C_EVENT));
     {
         const signal_set set{SIGINT};
         CHECK(happens(CTRL_C_EVENT));
         CHECK_FALSE(happens(CTRL_BREAK_EVENT));
-        CHECK(refusal_of({SIGBREAK, SIGINT}) == std::errc::device_or_resource_busy);
+        CHECK(refusal_of({SIGBREAK, SIGINT}, sentence) == std::errc::device_or_resource_busy);
         CHECK_FALSE(happens(CTRL_BREAK_EVENT)); // nothing is left of the one that was refused
     }
     CHECK_FALSE(happens(CTRL_C_EVENT));
-    CHECK(refusal_of({SIGINT, SIGABRT}) == std::errc::invalid_argument);
+    CHECK(refusal_of({SIGINT, SIGABRT}, sentence) == std::errc::invalid_argument);
     CHECK_FALSE(happens(CTRL_C_EVENT));
 }
 

@@ -95,12 +95,14 @@ inline bool worker::sleep() noexcept {
         terminate_if_done();
     }
     const bool done = shared_.terminated.load(std::memory_order_seq_cst);
-    full_fence(); // `terminated` against what dormant workers give away: worker_end.hpp
-    if (done && reactor_->in_flight() == 0 && timers_.empty() && shared_.inject.empty()) {
-        if (std::exchange(searching_, false)) {
-            (void)shared_.idle.end_search();
+    if (done) {
+        full_fence(); // `terminated` against what dormant workers give away: worker_end.hpp
+        if (reactor_->in_flight() == 0 && timers_.empty() && shared_.inject.empty()) {
+            if (std::exchange(searching_, false)) {
+                (void)shared_.idle.end_search();
+            }
+            return false;
         }
-        return false;
     }
     shared_.idle.sleep(index_, std::exchange(searching_, false));
     full_fence(); // the state against the queues: idle.hpp, 1
