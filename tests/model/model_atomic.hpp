@@ -133,4 +133,10 @@ inline void heavy_fence() noexcept {
 
 inline void spin_pause() noexcept {} // only bounded loops spin, with few rounds in model builds
 
+/// A round of a loop that waits for a change.
+template <class T>
+void back_off(const atomic<T>& variable, T value, unsigned /*round*/) noexcept {
+    variable.wait(value);
+}
+
 } // namespace aloft::inline ALOFT_ABI::detail

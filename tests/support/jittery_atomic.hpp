@@ -137,4 +137,9 @@ inline void spin_pause() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+template <class T>
+void back_off(const atomic<T>& /*variable*/, T /*value*/, unsigned /*round*/) noexcept {
+    std::this_thread::yield();
+}
+
 } // namespace aloft::inline ALOFT_ABI::detail

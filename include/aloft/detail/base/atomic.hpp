@@ -3,7 +3,7 @@
 // Layer: L0 base
 //
 // 1. Everything concurrent uses detail::atomic, detail::full_fence, detail::light_fence with
-//    detail::heavy_fence, detail::thread_mark, and detail::spin_pause.
+//    detail::heavy_fence, detail::thread_mark, detail::spin_pause, and detail::back_off.
 // 2. ThreadSanitizer does not model fences; every fence here orders two variables against each
 //    other (a Dekker pattern) and never publishes data: publication is always a release store that
 //    an acquire load reads, which the sanitizer does see.

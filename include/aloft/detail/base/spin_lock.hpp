@@ -2,20 +2,20 @@
 // A lock for critical sections of some tens of nanoseconds that hardly ever meet.
 // Layer: L0 base
 //
-// States: free, held, awaited (held, and somebody may sleep). A waiter spins for a bounded time and
-// then sleeps, because on an oversubscribed machine the holder may be preempted, and may even have
-// the lower priority.
+// States: free, held. Taking it is one read-modify-write, giving it back is one store: on the fast
+// paths of most primitives there is nothing dearer than these, and a lock that wakes sleepers needs a
+// read-modify-write for giving it back as well. So nobody is woken here. A waiter spins for a bounded
+// time and then backs off (back_off.hpp), because on an oversubscribed machine the holder may be
+// preempted, and may even have the lower priority.
 //
-// 1. Whoever turned free into held or awaited holds the lock, and is the one that turns it back.
-// 2. A waiter sleeps only after it turned the state into awaited, and only while it is awaited;
-//    whoever turns awaited into free wakes one. The woken one leaves awaited behind, for the others
-//    that may sleep. So no wake-up is lost.
-// 3. unlock() uses the lock's address behind the release as a key only: the lock may be gone then.
+// 1. Whoever turned free into held holds the lock, and is the one that turns it back.
+// 2. Who waits looks again by itself, so no wake-up can be lost. Waiters are served in no order.
+// 3. The store of unlock() is its last access: whoever sees it may take the lock's memory away.
 //    Whoever destroys it without having held it last calls wait_until_free() before.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
-#include <aloft/detail/base/atomic_wait.hpp>
+#include <aloft/detail/base/back_off.hpp>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -39,9 +39,7 @@ public:
 
     ALOFT_ALWAYS_INLINE void unlock() noexcept {
         // order(spin_lock.state): release; the holder's writes become visible to the next one
-        if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
-            wake_one();
-        }
+        state_.store(free, std::memory_order_release);
     }
 
     /// Waits until whoever holds it has given it back, where nobody comes any more.
@@ -56,7 +54,6 @@ public:
 private:
     static constexpr int free = 0;
     static constexpr int held = 1;
-    static constexpr int awaited = 2;
 
     ALOFT_NOINLINE void lock_slowly() noexcept {
         for (int spins = 1; spins < lock_spins; ++spins) {
@@ -65,13 +62,10 @@ private:
                 return;
             }
         }
-        // order(spin_lock.state): acquire; as above
-        while (state_.exchange(awaited, std::memory_order_acquire) != free) {
-            wait_while(state_, awaited, std::memory_order_relaxed);
+        for (unsigned round = 0; !try_lock(); ++round) {
+            back_off(state_, held, round);
         }
     }
-
-    ALOFT_NOINLINE void wake_one() noexcept { notify_waiters(state_, false); }
 
     atomic<int> state_{free};
 };
