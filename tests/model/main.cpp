@@ -10,6 +10,7 @@
 #include "sleeping.hpp"
 #include "stopping.hpp"
 #include "strand.hpp"
+#include "waiting.hpp"
 
 namespace {
 
@@ -31,6 +32,9 @@ constexpr model::entry programs[] = {
     {"stop_above", &model::explore<model::stop_above>},
     {"stop_twice", &model::explore<model::stop_twice>},
     {"strand_of_two", &model::explore<model::strand_of_two>},
+    {"room_and_stop",
+     &model::explore<model::room_and_stop<0>, model::room_and_stop<2>, model::room_and_stop<3>>},
+    {"room_and_state_end", &model::explore<model::room_and_state_end>},
     // With a bug each:
     {"sleeper_looks_once",
      &model::explore<model::fork_and_sleep<model::sleep_rules{.looks_again = false}>>},
@@ -44,6 +48,9 @@ constexpr model::entry programs[] = {
      &model::explore<model::stolen_answers<model::reaping_rules{.with_lock = false}>>},
     {"wake_up_entry_forgotten",
      &model::explore<model::stolen_answers<model::reaping_rules{.notes_wake_ups = false}>>},
+    {"room_does_not_wait", &model::explore<model::room_and_state_end>, 1},
+    {"room_stays_listed", &model::explore<model::room_and_stop<3>>, 2},
+    {"state_tells_nobody", &model::explore<model::room_and_state_end>, 3},
 };
 
 } // namespace

@@ -18,6 +18,7 @@
 #include <aloft/select.hpp>
 
 #include "bare_executor.hpp"
+#include "by_hand.hpp"
 #include "explorer.hpp"
 
 #include <algorithm>
@@ -118,19 +119,6 @@ struct select_dice : aloft::detail::simulated_world {
     explicit select_dice(std::uint64_t first) noexcept : state(first) {}
     std::uint64_t draw() noexcept override { return state << 32; }
     std::uint64_t state;
-};
-
-/// An object that is destroyed by hand: an execution may be left before.
-template <class T>
-union by_hand {
-    by_hand() noexcept {}
-    ~by_hand() {}
-    T value;
-
-    void destroy() {
-        value.~T();
-        bury(&value, sizeof(T));
-    }
 };
 
 /// A task that awaits one thing. Make gives the awaiter; `at_end` is what it does when it goes on.

@@ -21,7 +21,8 @@
 //    parent. If the parent was stopped before that, the join is refused and the adding thread stops
 //    this state itself; if the parent is stopped later, it finds this state in its list. A second
 //    add() that comes between relies on the first one, which is one of those two.
-// 5. A state outlives its nodes. Its destructor waits until a request_stop that is under way on
+// 5. A state outlives its nodes, except those that last: they are told when it ends, if they are listed
+//    then. Its destructor waits until a request_stop that is under way on
 //    another thread has finished: what a callback wakes may destroy the source at once.
 #pragma once
 
@@ -80,7 +81,7 @@ public:
             if ((flags & stopped) != 0) {
                 return false;
             }
-            list(node);
+            list(node, first_);
             joins = parent_ != nullptr && (flags & joined) == 0;
             if (joins) {
                 flags_.store(flags | joined, std::memory_order_relaxed);
@@ -101,14 +102,39 @@ public:
     [[nodiscard]] bool add_quietly(stop_node& node) noexcept {
         const spin_guard guard(lock_);
         const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
-        if ((flags & stopped) != 0 || (parent_ != nullptr && (flags & joined) == 0)) {
+        if (!takes_quietly(flags)) {
             return false;
         }
-        list(node);
+        list(node, first_);
         return true;
     }
 
-    /// For every node that add() was called with.
+    /// add_quietly() for a node that may outlive the state: node.run() will be called when stop is
+    /// requested, or else when the state ends. It leaves the list with remove_lasting().
+    [[nodiscard]] bool add_lasting(stop_node& node) noexcept {
+        const spin_guard guard(lock_);
+        const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        if (!takes_quietly(flags)) {
+            return false;
+        }
+        if ((flags & lasting) == 0) {
+            flags_.store(flags | lasting, std::memory_order_relaxed);
+        }
+        list(node, lasting_);
+        return true;
+    }
+
+    /// False: node.run() is about to be called, runs, or has run.
+    [[nodiscard]] bool remove_lasting(stop_node& node) noexcept {
+        const spin_guard guard(lock_);
+        if (node.link == nullptr) {
+            return false;
+        }
+        unlist(node);
+        return true;
+    }
+
+    /// For every node that add() or add_quietly() was called with.
     void remove(stop_node& node) noexcept {
         {
             const spin_guard guard(lock_);
@@ -140,7 +166,7 @@ public:
         runner_ = thread_mark();
         // order(stop.flags): release; what came before the request becomes visible
         flags_.store(flags, std::memory_order_release);
-        while (stop_node* const node = first_) {
+        while (stop_node* const node = first_ != nullptr ? first_ : lasting_) {
             unlist(*node);
             running_.store(node, std::memory_order_relaxed);
             lock_.unlock();
@@ -162,11 +188,15 @@ private:
 
     static constexpr std::uint32_t stopped = 1;
     static constexpr std::uint32_t finished = 2;
-    static constexpr std::uint32_t joined = 4; // to the parent
+    static constexpr std::uint32_t joined = 4;  // to the parent
+    static constexpr std::uint32_t lasting = 8; // lasting_ has been used
 
     ALOFT_NOINLINE void end(std::uint32_t flags) noexcept {
         if ((flags & joined) != 0) {
             parent_->remove(*this);
+        }
+        if ((flags & lasting) != 0) {
+            tell_lasting();
         }
         // A request may have come before the node was removed.
         // order(stop.flags): acquire; what request_stop did is over
@@ -179,13 +209,34 @@ private:
         }
     }
 
-    void list(stop_node& node) noexcept {
-        node.next = first_;
-        node.link = &first_;
-        if (first_ != nullptr) {
-            first_->link = &node.next;
+    /// Only from the destructor: a request that is under way takes nodes out as well.
+    void tell_lasting() noexcept {
+        for (;;) {
+            stop_node* node = nullptr;
+            {
+                const spin_guard guard(lock_);
+                node = lasting_;
+                if (node == nullptr) {
+                    return;
+                }
+                unlist(*node);
+            }
+            node->run(*node);
         }
-        first_ = &node;
+    }
+
+    /// Whether a node can be listed without calling anybody.
+    [[nodiscard]] bool takes_quietly(std::uint32_t flags) const noexcept {
+        return (flags & stopped) == 0 && (parent_ == nullptr || (flags & joined) != 0);
+    }
+
+    static void list(stop_node& node, stop_node*& head) noexcept {
+        node.next = head;
+        node.link = &head;
+        if (head != nullptr) {
+            head->link = &node.next;
+        }
+        head = &node;
     }
 
     static void unlist(stop_node& node) noexcept {
@@ -200,6 +251,7 @@ private:
     atomic<std::uint32_t> flags_{0};
     spin_lock lock_;
     stop_node* first_ = nullptr;
+    stop_node* lasting_ = nullptr; // those that may outlive it
     stop_state* parent_ = nullptr;
     atomic<stop_node*> running_{nullptr};
     const void* runner_ = nullptr; // who is in request_stop; written before `stopped` is released

@@ -22,21 +22,27 @@
 //    wake-up is lost, and no fence is needed.
 // 2. A waiter is resumed by the one who took it out of the queue, behind the lock, through its own
 //    executor, or through its `resume` if it has one. Until it is resumed nobody else touches it.
-// 3. A task that can be stopped is listed with its stop state before it waits, and leaves that list
-//    when it is resumed. A request that comes between is seen under the lock. A stop state's lock may
-//    be taken under a room's, never the other way round, and callbacks are called under neither.
-// 4. All others are stopped by their runtime's end only. The room itself is listed with the runtime,
-//    once, when the first of them has to wait: waiting costs nothing for it afterwards. The end of
-//    the runtime takes out its waiters and the room's entry. Waiters of a second runtime at the same
-//    time are listed with that one each.
-// 5. A room is destroyed when nobody waits, and not while a runtime ends whose tasks waited here. A
-//    giver may still be inside: what it gave under the lock may be used, and the room destroyed,
-//    at once. So the destructor waits for the lock, and givers touch nothing of the primitive behind
-//    it, nor behind a change of the word that is no critical section.
+// 3. What stops a waiter is its `stop`: its task's stop state, or else its runtime's end. Either the
+//    waiter is listed there, from before it waits until it is resumed, or the room is, on behalf of
+//    all its waiters with that state: their waits do not touch the state. Under the room's lock a
+//    request is either seen, or finds the waiter in the queue. A state's lock may be taken under a
+//    room's, never the other way round, and callbacks are called under neither.
+// 4. The room is listed with one state at a time: with a runtime's when somebody waits whom nothing
+//    else stops, with another one when a second waiter in a row has it. listed_with_ changes under the
+//    room's lock. The state tells the room, once, on a request or when it ends, and the room takes
+//    that off under its lock; so while it is set, the state exists, for its destructor waits for
+//    told(). A room that is destroyed leaves the list by itself, or waits for told() if the state has
+//    just taken it out. The last thing that told() touches of the room is its lock, as in 5.
+// 5. A room is destroyed when nobody waits. A giver may still be inside: what it gave under the lock
+//    may be used, and the room destroyed, at once. So the destructor waits for the lock, and givers
+//    touch nothing of the primitive behind it, nor behind a change of the word that is no critical
+//    section.
 // 6. What joined with join() is stopped by nothing.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/base/back_off.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/default_environment.hpp>
@@ -59,10 +65,11 @@ enum class wait_phase : std::uint8_t { idle, queued, given, canceled };
 struct room_waiter : work_node, stop_node {
     room_waiter* previous = nullptr;
     executor* exec = nullptr;
-    stop_state* stop = nullptr; // where it is listed
+    stop_state* stop = nullptr; // what stops it; nullptr: nothing
     waiting_room* room = nullptr;
     void (*resume)(room_waiter&) noexcept = nullptr; // called instead of posting it
     wait_phase phase = wait_phase::idle;
+    bool listed = false;   // with `stop`, itself
     bool patient = false;  // stopped by nothing
     std::uint8_t kind = 0; // the primitive's: who waits for what
 };
@@ -76,8 +83,8 @@ public:
         lock_.wait_until_free();
         require(first_ == nullptr,
                 "a synchronisation object was destroyed while tasks wait for it");
-        if (root_ != nullptr) {
-            root_->remove(*this);
+        if (listed_with_.load(std::memory_order_relaxed) != nullptr) {
+            leave_list();
         }
     }
 
@@ -89,8 +96,8 @@ public:
     template <class TryAtOnce, class TryTake>
     [[nodiscard]] bool wait(room_waiter& w, std::coroutine_handle<> self, const environment* env,
                             TryAtOnce&& try_at_once, TryTake&& try_take, const char* who) {
-        const stop_state* const above = stop_above(env);
-        if (above != nullptr && above->stop_requested()) [[unlikely]] {
+        stop_state* const above = stop_above(env);
+        if (is_stopped(above)) [[unlikely]] {
             w.phase = wait_phase::canceled;
             return false;
         }
@@ -98,44 +105,30 @@ public:
             w.phase = wait_phase::given;
             return false;
         }
-        return wait_in_queue(w, self, env, std::forward<TryTake>(try_take),
-                             who); // PUBLISHED if true
+        return wait_in_queue(w, self, env, above, try_take, who); // PUBLISHED if true
     }
 
     /// The same where there is no word to look at without the lock. If try_take throws, nobody waits.
     template <class TryTake>
     [[nodiscard]] bool wait(room_waiter& w, std::coroutine_handle<> self, const environment* env,
                             TryTake&& try_take, const char* who) {
-        const stop_state* const above = stop_above(env);
-        if (above != nullptr && above->stop_requested()) [[unlikely]] {
+        stop_state* const above = stop_above(env);
+        if (is_stopped(above)) [[unlikely]] {
             w.phase = wait_phase::canceled;
             return false;
         }
-        {
-            const spin_guard guard(lock_);
-            if (try_take()) {
-                w.phase = wait_phase::given;
-                return false;
-            }
-            if (executor* const exec = executor_of(env)) [[likely]] {
-                w.exec = exec;
-                w.coroutine = self;
-                w.room = this;
-                if (list_quietly(w, stop_of(env))) [[likely]] {
-                    push(w);
-                    return true; // PUBLISHED
-                }
-            }
+        const joining seen = join_quietly(w, self, env, above, try_take);
+        if (seen != joining::not_quietly) [[likely]] {
+            return seen == joining::waits; // PUBLISHED if true
         }
-        return wait_in_queue(w, self, env, std::forward<TryTake>(try_take),
-                             who); // PUBLISHED if true
+        return wait_loudly(w, self, env, above, try_take, who); // PUBLISHED if true
     }
 
     /// The awaiter is resumed, or was not suspended. False: stopped.
     [[nodiscard]] static bool resumed(room_waiter& w) noexcept {
-        if (w.stop != nullptr) {
+        if (w.listed) {
             w.stop->remove(w);
-            w.stop = nullptr;
+            w.listed = false;
         }
         w.room = nullptr;
         return w.phase != wait_phase::canceled;
@@ -146,7 +139,7 @@ public:
         if (w.room == nullptr) [[likely]] {
             return false; // it has been resumed, or never waited
         }
-        if (w.stop != nullptr) {
+        if (w.listed) {
             w.stop->remove(w);
         }
         const spin_guard guard(w.room->lock_);
@@ -254,45 +247,93 @@ public:
     }
 
 private:
+    [[nodiscard]] static bool is_stopped(const stop_state* above) noexcept {
+        return above != nullptr && above->stop_requested();
+    }
+
+    enum class joining : std::uint8_t { given, waits, not_quietly };
+
+    /// The usual case of waiting. `not_quietly`: the waiter has to be listed with add().
+    template <class TryTake>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE joining join_quietly(room_waiter& w,
+                                                           std::coroutine_handle<> self,
+                                                           const environment* env,
+                                                           stop_state* above, TryTake& try_take) {
+        const spin_guard guard(lock_);
+        if (try_take()) {
+            w.phase = wait_phase::given;
+            return joining::given;
+        }
+        executor* const exec = executor_of(env);
+        if (exec == nullptr) [[unlikely]] {
+            return joining::not_quietly;
+        }
+        w.exec = exec;
+        w.coroutine = self;
+        w.room = this;
+        if (!list_quietly(w, above)) [[unlikely]] {
+            return joining::not_quietly;
+        }
+        push(w);
+        return joining::waits; // PUBLISHED
+    }
+
     /// Under the lock: sees to it that the waiter will be stopped, if that can be done without calling
     /// anybody. A request that comes at once waits for the lock and finds the waiter in the queue.
     [[nodiscard]] bool list_quietly(room_waiter& w, stop_state* stop) noexcept {
+        w.stop = stop;
+        stop_state* const listed_with = listed_with_.load(std::memory_order_relaxed);
+        if (listed_with == stop) [[likely]] {
+            return true; // or nothing stops it
+        }
         if (stop == nullptr) {
-            return root_ != nullptr && root_ == w.exec->root_stop; // the room is listed: 4
+            return true;
+        }
+        const bool again = std::exchange(last_stop_, stop) == stop;
+        if (listed_with == nullptr && (again || stop == w.exec->root_stop)) {
+            run = [](stop_node& self) noexcept { static_cast<waiting_room&>(self).told(); };
+            if (!stop->add_lasting(*this)) {
+                return false;
+            }
+            listed_with_.store(stop, std::memory_order_relaxed);
+            return true;
         }
         w.run = &waiting_room::stop_one;
-        if (!stop->add_quietly(w)) {
-            return false;
-        }
-        w.stop = stop;
-        return true;
+        w.listed = stop->add_quietly(w);
+        return w.listed;
     }
 
     template <class TryTake>
     [[nodiscard]] ALOFT_NOINLINE bool wait_in_queue(room_waiter& w, std::coroutine_handle<> self,
-                                                    const environment* env, TryTake&& try_take,
-                                                    const char* who) {
-        stop_state* stop = stop_of(env);
+                                                    const environment* env, stop_state* above,
+                                                    TryTake& try_take, const char* who) {
+        const joining seen = join_quietly(w, self, env, above, try_take);
+        if (seen != joining::not_quietly) [[likely]] {
+            return seen == joining::waits; // PUBLISHED if true
+        }
+        return wait_loudly(w, self, env, above, try_take, who); // PUBLISHED if true
+    }
+
+    template <class TryTake>
+    [[nodiscard]] ALOFT_NOINLINE bool wait_loudly(room_waiter& w, std::coroutine_handle<> self,
+                                                  const environment* env, stop_state* above,
+                                                  TryTake& try_take, const char* who) {
         w.exec = &need_executor(env, who);
         w.coroutine = self;
         w.room = this;
-        if (stop == nullptr && !is_listed_with(*w.exec)) [[unlikely]] {
-            stop = w.exec->root_stop;
-        }
-        if (stop != nullptr) {
+        w.stop = above;
+        if (above != nullptr) {
             w.run = &waiting_room::stop_one;
-            if (!stop->add(w)) {
+            if (!above->add(w)) {
                 w.phase = wait_phase::canceled;
                 return false;
             }
-            w.stop = stop;
+            w.listed = true;
         }
         try {
             const spin_guard guard(lock_);
-            if (w.phase == wait_phase::canceled ||
-                (stop == nullptr && root_ != w.exec->root_stop)) {
-                w.phase = wait_phase::canceled; // the request came just now
-                return false;
+            if (w.phase == wait_phase::canceled) {
+                return false; // the request came just now
             }
             if (try_take()) {
                 w.phase = wait_phase::given;
@@ -306,52 +347,41 @@ private:
         return true; // PUBLISHED
     }
 
-    /// Lists the room with the runtime if it is listed nowhere. False: it is listed with another one,
-    /// or that runtime is ending.
-    [[nodiscard]] bool is_listed_with(executor& exec) noexcept {
-        stop_state* const root = exec.root_stop;
-        if (root == nullptr) {
-            return true; // it never ends early
-        }
-        {
-            const spin_guard guard(lock_);
-            if (root_ != nullptr) {
-                return root_ == root;
-            }
-            if (listing_ != 0) {
-                return false;
-            }
-            listing_ = 1;
-        }
-        run = [](stop_node& self) noexcept { static_cast<waiting_room&>(self).runtime_ends(); };
-        const bool added = root->add(*this);
-        const spin_guard guard(lock_);
-        listing_ = 0;
-        if (added && ended_meanwhile_ == 0) {
-            root_ = root;
-        }
-        ended_meanwhile_ = 0;
-        return root_ == root;
-    }
-
-    void runtime_ends() noexcept {
+    /// The state that the room is listed with has been asked to stop, or ends.
+    void told() noexcept {
         work_list woken;
         {
             const spin_guard guard(lock_);
-            ended_meanwhile_ = listing_;
-            const stop_state* const root = root_;
-            root_ = nullptr;
+            const stop_state* const state = listed_with_.load(std::memory_order_relaxed);
             for (room_waiter* w = first_; w != nullptr;) {
                 room_waiter* const follower = after(*w);
-                if (w->stop == nullptr && !w->patient && w->exec->root_stop == root) {
+                if (w->stop == state && !w->listed && !w->patient) {
+                    require(state->stop_requested(),
+                            "a stop_source was destroyed before what it is to stop");
                     unlink(*w);
                     w->phase = wait_phase::canceled;
                     woken.push(*w);
                 }
                 w = follower;
             }
+            last_stop_ = nullptr;
+            listed_with_.store(nullptr, std::memory_order_relaxed);
         }
         resume_all(woken);
+    }
+
+    ALOFT_NOINLINE void leave_list() noexcept {
+        for (unsigned round = 0;; ++round) {
+            stop_state* state = nullptr;
+            {
+                const spin_guard guard(lock_);
+                state = listed_with_.load(std::memory_order_relaxed);
+                if (state == nullptr || state->remove_lasting(*this)) {
+                    return;
+                }
+            }
+            back_off(listed_with_, state, round); // another thread is about to call told()
+        }
     }
 
     static void stop_one(stop_node& node) noexcept {
@@ -373,12 +403,11 @@ private:
     }
 
     spin_lock lock_;
-    std::uint32_t size_ : 30 = 0;
-    std::uint32_t listing_ : 1 = 0;         // somebody is just listing the room with a runtime
-    std::uint32_t ended_meanwhile_ : 1 = 0; // and that runtime's end came before it had
+    std::uint32_t size_ = 0;
     room_waiter* first_ = nullptr;
     room_waiter* last_ = nullptr;
-    stop_state* root_ = nullptr; // of the runtime that the room is listed with
+    atomic<stop_state*> listed_with_{nullptr};
+    const stop_state* last_stop_ = nullptr; // of the last waiter that had to be listed
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail
