@@ -253,6 +253,50 @@ TEST_CASE("frames in the depot are bounded") {
     }
 }
 
+TEST_CASE("where somebody trims, a burst finds the memory of the last one, and then it goes back") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    using aloft::detail::depot;
+    constexpr std::size_t size = 650;
+    constexpr std::size_t frames_of_a_burst = (std::size_t{32} << 20) / size;
+    std::vector<void*> frames(frames_of_a_burst);
+    const auto burst = [&] {
+        for (void*& frame : frames) {
+            frame = allocate_frame(size);
+        }
+        for (void* const frame : frames) {
+            deallocate_frame(frame, size);
+        }
+    };
+    const auto trim = [] {
+        depot.begin_trim();
+        while (depot.trim()) {
+        }
+    };
+    const long before = living.load();
+    depot.add_trimmer();
+    burst();
+    const std::size_t asked = allocations.load();
+    for (int again = 0; again < 3; ++again) {
+        trim();
+        burst();
+    }
+    CHECK(allocations.load() == asked);
+    CHECK(depot.has_more_than_kept());
+    const long used = living.load() - before;
+    trim(); // ends the second in which there was a burst
+    CHECK(living.load() - before == used);
+    trim();
+    CHECK_FALSE(depot.has_more_than_kept());
+    CHECK(living.load() - before < used / 2);
+    burst();
+    depot.remove_trimmer();
+    CHECK_FALSE(depot.has_more_than_kept());
+    CHECK(living.load() - before < used / 2);
+    release_thread_frames();
+}
+
 TEST_CASE("a thread that ends gives its cached frames back") {
 #if defined(__MINGW32__)
     SKIP("such a thread cannot tell that it ends: frame_allocator.hpp, 3");

@@ -10,13 +10,16 @@
 //   slab:   made when there is no frame; given back when all of its frames have come home
 //
 // 1. Everything is touched under the shelf's lock: a thread comes here once per batch.
-// 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs. So what
-//    a burst has used goes back, and what goes on being used does not.
+// 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs, so what a
+//    burst has used goes back. While there is a trimmer, who calls begin_trim() every second or so,
+//    there is no such limit: what has lain here unused between two of its calls goes home then. So
+//    bursts that follow each other find their memory, and behind the last one it goes back.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
 // 4. Slabs behind the first few of a class are made present as a whole, where the system offers that:
 //    whoever uses so many frames would pay a page fault for every page otherwise.
 #pragma once
 
+#include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 
@@ -50,6 +53,8 @@ public:
         if (free_frame* const batch = s.batches) {
             s.batches = batch->next_batch;
             --s.count;
+            s.unused = s.count < s.unused ? s.count : s.unused;
+            s.leaving = s.count < s.leaving ? s.count : s.leaving;
             return batch;
         }
         if (s.slabs == nullptr) {
@@ -71,7 +76,7 @@ public:
     void put(std::size_t size_class, free_frame* batch) noexcept {
         shelf& s = shelves_[size_class];
         const spin_guard guard(s.lock);
-        if (s.count * frame_batch * frame_size(size_class) < kept_bytes) {
+        if (s.count < most_kept(size_class) || trimmers_.load(std::memory_order_relaxed) > 0) {
             batch->next_batch = s.batches;
             s.batches = batch;
             ++s.count;
@@ -87,6 +92,52 @@ public:
         send_home(s, size_class, frames);
     }
 
+    /// Until remove_trimmer(), somebody calls begin_trim() and trim().
+    void add_trimmer() noexcept { trimmers_.fetch_add(1, std::memory_order_relaxed); }
+    void remove_trimmer() noexcept {
+        if (trimmers_.fetch_sub(1, std::memory_order_relaxed) == 1) {
+            begin_trim();
+            begin_trim(); // nothing is used in between
+            while (trim()) {
+            }
+        }
+    }
+
+    /// What was not used since the last call, and is more than is kept for ever, is to go home.
+    void begin_trim() noexcept {
+        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
+            shelf& s = shelves_[size_class];
+            const spin_guard guard(s.lock);
+            s.leaving = s.unused < over(s, size_class) ? s.unused : over(s, size_class);
+            s.unused = s.count;
+        }
+    }
+
+    /// Sends some of it home, for some tenths of a millisecond. False: there is no more.
+    bool trim() noexcept {
+        std::size_t steps = 16;
+        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
+            while (trim_some(size_class)) {
+                if (--steps == 0) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    /// Whether a begin_trim() will find something, unless it is used before.
+    [[nodiscard]] bool has_more_than_kept() noexcept {
+        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
+            shelf& s = shelves_[size_class];
+            const spin_guard guard(s.lock);
+            if (over(s, size_class) > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
 private:
     // Large, because malloc touches a page on either side of an aligned block. What is never cut is
     // never touched.
@@ -96,6 +147,11 @@ private:
 
     [[nodiscard]] static constexpr std::size_t frame_size(std::size_t size_class) noexcept {
         return (size_class + 1) * frame_class_bytes;
+    }
+
+    /// Batches.
+    [[nodiscard]] static constexpr std::size_t most_kept(std::size_t size_class) noexcept {
+        return kept_bytes / (frame_batch * frame_size(size_class));
     }
 
     struct slab {
@@ -137,8 +193,10 @@ private:
         spin_lock lock;
         free_frame* batches = nullptr;
         std::size_t count = 0;
-        slab* slabs = nullptr;  // with frames at home
-        std::uint32_t made = 0; // slabs that exist
+        std::size_t unused = 0;  // batches that have been here since the last begin_trim()
+        std::size_t leaving = 0; // batches that trim() is to send home
+        slab* slabs = nullptr;   // with frames at home
+        std::uint32_t made = 0;  // slabs that exist
     };
 
     static void link(shelf& s, slab& added) noexcept {
@@ -176,7 +234,31 @@ private:
         }
     }
 
+    /// In batches.
+    [[nodiscard]] static std::size_t over(const shelf& s, std::size_t size_class) noexcept {
+        return s.count > most_kept(size_class) ? s.count - most_kept(size_class) : 0;
+    }
+
+    /// A few batches: others wait for the lock. False: there was nothing.
+    [[nodiscard]] bool trim_some(std::size_t size_class) noexcept {
+        shelf& s = shelves_[size_class];
+        const spin_guard guard(s.lock);
+        for (int i = 0; i < 4; ++i) {
+            if (s.leaving == 0) {
+                return i > 0;
+            }
+            free_frame* const batch = s.batches;
+            s.batches = batch->next_batch;
+            --s.count;
+            --s.leaving;
+            s.unused = s.count < s.unused ? s.count : s.unused;
+            send_home(s, size_class, batch);
+        }
+        return true;
+    }
+
     std::array<shelf, frame_classes> shelves_{};
+    atomic<int> trimmers_{0};
 };
 
 constinit inline frame_depot depot{};

@@ -2,7 +2,8 @@
 // How the watcher sleeps, and how a worker that begins to run wakes it.
 // Layer: L3 runtime
 //
-//   ticking --sleep, every worker sleeps--> asleep --worker_runs--> ticking --stop--> stopped
+//   ticking --sleep, every worker sleeps--> asleep --worker_runs, time over--> ticking
+//   ticking, asleep --stop--> stopped
 //
 // 1. The watcher is never asleep without a limit while a worker runs: it writes asleep_ and then
 //    asks whether every worker sleeps; a worker that leaves its sleep changes the idle state and
@@ -45,10 +46,10 @@ public:
                                   [this] { return stopped_; });
     }
 
-    /// The watcher: waits until a worker runs, if everybody_sleeps() says that none does. False:
-    /// stopped.
+    /// The watcher: waits until a worker runs, or until the time is over, if everybody_sleeps() says
+    /// that none does. False: stopped.
     template <class Check>
-    [[nodiscard]] bool sleep(Check&& everybody_sleeps) noexcept {
+    [[nodiscard]] bool sleep(Check&& everybody_sleeps, clock_ns most) noexcept {
         std::unique_lock lock(mutex_);
         // order(watch.asleep): release; seq_cst: asleep_ against the idle state, see 1
         asleep_.store(true, std::memory_order_seq_cst);
@@ -56,8 +57,13 @@ public:
             asleep_.store(false, std::memory_order_relaxed);
             return !stopped_;
         }
-        changed_.wait(lock,
-                      [this] { return stopped_ || !asleep_.load(std::memory_order_relaxed); });
+        const auto wanted = [this] { return stopped_ || !asleep_.load(std::memory_order_relaxed); };
+        if (most == no_deadline) {
+            changed_.wait(lock, wanted);
+        } else {
+            changed_.wait_for(lock, std::chrono::nanoseconds(most), wanted);
+        }
+        asleep_.store(false, std::memory_order_relaxed);
         return !stopped_;
     }
 

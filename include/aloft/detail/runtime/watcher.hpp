@@ -18,14 +18,17 @@
 // Answers of operations become visible when the thread that submitted them passes through the
 // kernel; the heavy fence makes every running thread do that.
 //
+// It also looks after memory: what the depot of frames has not used for a second goes back.
+//
 // 1. While a worker is running, the watcher ticks; when all sleep, so does the watcher, and nothing is
-//    polled (watch_signal.hpp).
+//    polled (watch_signal.hpp), except that it trims the depot until there is nothing left to trim.
 // 2. seen_, the round counters and the making of spares are the watcher thread's own, until stop()
 //    has joined it.
 // 3. The watcher hands submissions to the kernel, so it outlives the operations: it is stopped after
 //    the workers.
 #pragma once
 
+#include <aloft/detail/base/frame_depot.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/process.hpp>
@@ -63,6 +66,7 @@ public:
             prepare_thread("aloft-watch");
             run();
         });
+        depot.add_trimmer();
     }
 
     void stop() noexcept {
@@ -71,6 +75,7 @@ public:
         }
         shared_.watch.stop();
         thread_.join();
+        depot.remove_trimmer();
     }
 
 private:
@@ -78,6 +83,7 @@ private:
     static constexpr clock_ns calm_pause = 2'000'000;
     static constexpr clock_ns helping_pause = 200'000;
     static constexpr clock_ns shortest_pause = 30'000;
+    static constexpr clock_ns trim_pause = 1'000'000'000;
     static constexpr int rounds_until_calm = 20;
     static constexpr int rounds_until_sleep = 8;
 
@@ -102,7 +108,8 @@ private:
             const bool go_on =
                 pause != no_deadline
                     ? shared_.watch.pause(pause)
-                    : shared_.watch.sleep([this] { return shared_.idle.everybody_sleeps(); });
+                    : shared_.watch.sleep([this] { return shared_.idle.everybody_sleeps(); },
+                                          depot.has_more_than_kept() ? trim_pause : no_deadline);
             if (!go_on) {
                 return;
             }
@@ -112,13 +119,19 @@ private:
     /// Gives the pause until the next round; no_deadline: until a worker leaves its sleep.
     [[nodiscard]] clock_ns round() noexcept {
         const clock_ns now = now_ns();
+        if (now >= trim_next_) {
+            trim_next_ = now + trim_pause;
+            depot.begin_trim();
+            trimming_ = true;
+        }
+        trimming_ = trimming_ && depot.trim();
         findings found;
         look_at_workers(now, found);
         if (!found.running) {
-            if (++quiet_rounds_ < rounds_until_sleep) {
+            if (trimming_ || quiet_rounds_ < rounds_until_sleep) {
+                ++quiet_rounds_;
                 return normal_pause;
             }
-            quiet_rounds_ = 0;
             return no_deadline;
         }
         quiet_rounds_ = 0;
@@ -204,6 +217,8 @@ private:
     int quiet_rounds_ = 0;
     int calm_rounds_ = 0;
     std::uint64_t pauses_ = 0;
+    clock_ns trim_next_ = 0;
+    bool trimming_ = false;
     std::thread thread_;
 };
 
