@@ -283,16 +283,16 @@ TEST_CASE("where somebody trims, a burst finds the memory of the last one, and t
         burst();
     }
     CHECK(allocations.load() == asked);
-    CHECK(depot.has_more_than_kept());
+    CHECK(depot.has_spares());
     const long used = living.load() - before;
     trim(); // ends the second in which there was a burst
     CHECK(living.load() - before == used);
     trim();
-    CHECK_FALSE(depot.has_more_than_kept());
+    CHECK_FALSE(depot.has_spares());
     CHECK(living.load() - before < used / 2);
     burst();
     depot.remove_trimmer();
-    CHECK_FALSE(depot.has_more_than_kept());
+    CHECK_FALSE(depot.has_spares());
     CHECK(living.load() - before < used / 2);
     release_thread_frames();
 }

@@ -7,13 +7,14 @@
 // take and give batches of frames (frame_allocator.hpp).
 //
 //   frame:  in use -> in a thread's list -> in a batch here -> in its slab -> in use ...
-//   slab:   made when there is no frame; given back when all of its frames have come home
+//   slab:   made when there is no frame; when all of its frames have come home it is given back, or
+//           is a spare
 //
 // 1. Everything is touched under the shelf's lock: a thread comes here once per batch.
 // 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs, so what a
 //    burst has used goes back. While there is a trimmer, who calls begin_trim() every second or so,
-//    there is no such limit: what has lain here unused between two of its calls goes home then. So
-//    bursts that follow each other find their memory, and behind the last one it goes back.
+//    whole slabs are kept as spares, and what lay here unused between two of its calls is given back.
+//    So bursts that follow each other find their memory, in the order of its addresses.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
 // 4. Slabs behind the first few of a class are made present as a whole, where the system offers that:
 //    whoever uses so many frames would pay a page fault for every page otherwise.
@@ -53,12 +54,11 @@ public:
         if (free_frame* const batch = s.batches) {
             s.batches = batch->next_batch;
             --s.count;
-            s.unused = s.count < s.unused ? s.count : s.unused;
-            s.leaving = s.count < s.leaving ? s.count : s.leaving;
             return batch;
         }
         if (s.slabs == nullptr) {
-            link(s, *make_slab(size_class, s.made >= slabs_until_populated));
+            link(s, s.spares != nullptr ? *take_spare(s)
+                                        : *make_slab(size_class, s.made >= slabs_until_populated));
             ++s.made;
         }
         slab& from = *s.slabs;
@@ -76,7 +76,7 @@ public:
     void put(std::size_t size_class, free_frame* batch) noexcept {
         shelf& s = shelves_[size_class];
         const spin_guard guard(s.lock);
-        if (s.count < most_kept(size_class) || trimmers_.load(std::memory_order_relaxed) > 0) {
+        if (s.count * frame_batch * frame_size(size_class) < kept_bytes) {
             batch->next_batch = s.batches;
             s.batches = batch;
             ++s.count;
@@ -103,22 +103,22 @@ public:
         }
     }
 
-    /// What was not used since the last call, and is more than is kept for ever, is to go home.
+    /// What was not used since the last call is to be given back.
     void begin_trim() noexcept {
-        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
-            shelf& s = shelves_[size_class];
+        for (shelf& s : shelves_) {
             const spin_guard guard(s.lock);
-            s.leaving = s.unused < over(s, size_class) ? s.unused : over(s, size_class);
-            s.unused = s.count;
+            s.leaving = s.unused;
+            s.unused = s.spare_count;
         }
     }
 
-    /// Sends some of it home, for some tenths of a millisecond. False: there is no more.
+    /// Gives some of it back, for some tenths of a millisecond. False: there is no more.
     bool trim() noexcept {
-        std::size_t steps = 16;
-        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
-            while (trim_some(size_class)) {
-                if (--steps == 0) {
+        int most = 16;
+        for (shelf& s : shelves_) {
+            while (slab* const leaving = take_leaving(s)) {
+                give_back(*leaving);
+                if (--most == 0) {
                     return true;
                 }
             }
@@ -127,11 +127,10 @@ public:
     }
 
     /// Whether a begin_trim() will find something, unless it is used before.
-    [[nodiscard]] bool has_more_than_kept() noexcept {
-        for (std::size_t size_class = 0; size_class < frame_classes; ++size_class) {
-            shelf& s = shelves_[size_class];
+    [[nodiscard]] bool has_spares() noexcept {
+        for (shelf& s : shelves_) {
             const spin_guard guard(s.lock);
-            if (over(s, size_class) > 0) {
+            if (s.spare_count > 0) {
                 return true;
             }
         }
@@ -147,11 +146,6 @@ private:
 
     [[nodiscard]] static constexpr std::size_t frame_size(std::size_t size_class) noexcept {
         return (size_class + 1) * frame_class_bytes;
-    }
-
-    /// Batches.
-    [[nodiscard]] static constexpr std::size_t most_kept(std::size_t size_class) noexcept {
-        return kept_bytes / (frame_batch * frame_size(size_class));
     }
 
     struct slab {
@@ -193,10 +187,12 @@ private:
         spin_lock lock;
         free_frame* batches = nullptr;
         std::size_t count = 0;
-        std::size_t unused = 0;  // batches that have been here since the last begin_trim()
-        std::size_t leaving = 0; // batches that trim() is to send home
-        slab* slabs = nullptr;   // with frames at home
-        std::uint32_t made = 0;  // slabs that exist
+        slab* slabs = nullptr;  // with frames at home
+        std::uint32_t made = 0; // slabs that are in use
+        std::uint32_t spare_count = 0;
+        std::uint32_t unused = 0;  // spares that have been here since the last begin_trim()
+        std::uint32_t leaving = 0; // spares that trim() is to give back
+        slab* spares = nullptr;
     };
 
     static void link(shelf& s, slab& added) noexcept {
@@ -215,7 +211,7 @@ private:
         }
     }
 
-    static void send_home(shelf& s, std::size_t size_class, free_frame* frame) noexcept {
+    void send_home(shelf& s, std::size_t size_class, free_frame* frame) noexcept {
         while (frame != nullptr) {
             free_frame* const next = frame->next;
             auto& home = *reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(frame) &
@@ -228,33 +224,41 @@ private:
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
                 --s.made;
-                ::operator delete(&home, std::align_val_t{slab_bytes});
+                if (trimmers_.load(std::memory_order_relaxed) > 0) {
+                    add_spare(s, home);
+                } else {
+                    give_back(home);
+                }
             }
             frame = next;
         }
     }
 
-    /// In batches.
-    [[nodiscard]] static std::size_t over(const shelf& s, std::size_t size_class) noexcept {
-        return s.count > most_kept(size_class) ? s.count - most_kept(size_class) : 0;
+    static void give_back(slab& whole) noexcept {
+        ::operator delete(&whole, std::align_val_t{slab_bytes});
     }
 
-    /// A few batches: others wait for the lock. False: there was nothing.
-    [[nodiscard]] bool trim_some(std::size_t size_class) noexcept {
-        shelf& s = shelves_[size_class];
+    /// Its frames will be cut anew, one behind the other.
+    static void add_spare(shelf& s, slab& whole) noexcept {
+        whole.frames = nullptr;
+        whole.cut = 0;
+        whole.next = s.spares;
+        s.spares = &whole;
+        ++s.spare_count;
+    }
+
+    [[nodiscard]] static slab* take_spare(shelf& s) noexcept {
+        slab* const taken = s.spares;
+        s.spares = taken->next;
+        --s.spare_count;
+        s.unused = s.spare_count < s.unused ? s.spare_count : s.unused;
+        s.leaving = s.spare_count < s.leaving ? s.spare_count : s.leaving;
+        return taken;
+    }
+
+    [[nodiscard]] static slab* take_leaving(shelf& s) noexcept {
         const spin_guard guard(s.lock);
-        for (int i = 0; i < 4; ++i) {
-            if (s.leaving == 0) {
-                return i > 0;
-            }
-            free_frame* const batch = s.batches;
-            s.batches = batch->next_batch;
-            --s.count;
-            --s.leaving;
-            s.unused = s.count < s.unused ? s.count : s.unused;
-            send_home(s, size_class, batch);
-        }
-        return true;
+        return s.leaving > 0 ? take_spare(s) : nullptr;
     }
 
     std::array<shelf, frame_classes> shelves_{};

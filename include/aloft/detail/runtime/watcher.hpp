@@ -109,7 +109,7 @@ private:
                 pause != no_deadline
                     ? shared_.watch.pause(pause)
                     : shared_.watch.sleep([this] { return shared_.idle.everybody_sleeps(); },
-                                          depot.has_more_than_kept() ? trim_pause : no_deadline);
+                                          depot.has_spares() ? trim_pause : no_deadline);
             if (!go_on) {
                 return;
             }
