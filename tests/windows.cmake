@@ -72,6 +72,8 @@ set(not_here
     signal # windows_signal
 )
 
+set(without_runtime coroutine_layer)
+
 set(ALOFT_TEST_SLOWDOWN
     ""
     CACHE STRING "The part of their rounds that stress tests make; 1: all. Default: see scale.hpp"
@@ -110,7 +112,8 @@ function(aloft_use_precompiled name)
 endfunction()
 
 # Two programs, because to link one per source takes longer; each source is a test of its own. Apart are
-# those that define macros before they include the library, and those that replace operator new.
+# those that define macros before they include the library, those that replace operator new, and the one
+# that shows what there is without a runtime.
 file(GLOB unit_sources CONFIGURE_DEPENDS unit/*_test.cpp windows/*_test.cpp)
 foreach(source IN LISTS unit_sources)
     cmake_path(GET source STEM stem)
@@ -126,10 +129,10 @@ foreach(source IN LISTS unit_sources)
     endif()
     file(STRINGS "${source}" own_queues REGEX "define ALOFT_")
     file(STRINGS "${source}" own_allocator REGEX "operator new\\(std::size_t")
-    if(own_queues OR own_allocator)
+    if(own_queues OR own_allocator OR subject IN_LIST without_runtime)
         set(program test_${stem})
         aloft_add_windows_program(${program} ${core} "${source}")
-        if(NOT own_queues)
+        if(NOT own_queues AND NOT subject IN_LIST without_runtime)
             aloft_use_precompiled(${program})
         endif()
     elseif(core)
