@@ -16,6 +16,8 @@
 #include <aloft/yield.hpp>
 
 #include <support/hang_guard.hpp>
+#include <support/orphan.hpp>
+#include <support/wait_until.hpp>
 
 #include "helpers/scale.hpp"
 #include "helpers/seed.hpp"
@@ -28,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -127,6 +130,29 @@ void run_on_all(std::size_t rounds) {
     std::printf("%zu transitions\n", count);
 }
 
+/// A coroutine that is no task of the library, so that no runtime counts it.
+test_support::orphan nap(std::chrono::microseconds length, std::atomic<std::size_t>& ended) {
+    try {
+        co_await aloft::sleep_for(length);
+    } catch (const std::system_error&) { // the runtime is stopping
+    }
+    ended.fetch_add(1);
+}
+
+/// Begins many naps and computes until about the half of them are over.
+task<> begin_naps_and_compute(std::size_t count, std::atomic<std::size_t>& ended,
+                              std::atomic<bool>& begun) {
+    for (std::size_t i = 0; i < count; ++i) {
+        (void)nap(2ms + std::chrono::microseconds(10 * i), ended);
+    }
+    begun = true;
+    const auto until =
+        std::chrono::steady_clock::now() + 2ms + std::chrono::microseconds(5 * count);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    co_return;
+}
+
 } // namespace
 
 TEST_CASE("no wake-up is lost on 1 to 8 workers with tiny queues and delays everywhere") {
@@ -136,4 +162,19 @@ TEST_CASE("no wake-up is lost on 1 to 8 workers with tiny queues and delays ever
 TEST_CASE("no wake-up is lost in millions of transitions", "[.][long]") {
     test_support::allow_any_time();
     run_on_all(60'000);
+}
+
+TEST_CASE("what the watcher takes from a busy worker while the runtime ends is resumed") {
+    test_support::jitter_seed.store(testing::make_seed("the watcher"));
+    for (std::size_t round = 0; round < testing::scaled(600); ++round) {
+        constexpr std::size_t count = 100;
+        std::atomic<std::size_t> ended{0};
+        std::atomic<bool> begun{false};
+        {
+            runtime rt(runtime_options{}.threads(1).spare_workers(0));
+            spawn(rt, begin_naps_and_compute(count, ended, begun)).detach();
+            test_support::wait_until([&] { return begun.load(); });
+        }
+        REQUIRE(ended == count);
+    }
 }

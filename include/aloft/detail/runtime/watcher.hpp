@@ -98,6 +98,7 @@ private:
         bool all_hogs = true;  // every worker that takes part has been stuck for hog_after_
         bool holding = false;  // somebody stuck holds operations or timers
         bool queueing = false; // somebody stuck holds what could run elsewhere
+        bool helped = false;
         clock_ns next_timer = no_deadline;
         work_list ready;
     };
@@ -127,6 +128,13 @@ private:
         trimming_ = trimming_ && depot.trim();
         findings found;
         look_at_workers(now, found);
+        if (!found.ready.empty()) {
+            shared_.inject.push_all(std::move(found.ready));
+            found.queueing = true;
+        }
+        if (found.helped) {
+            end_helping();
+        }
         if (!found.running) {
             if (trimming_ || quiet_rounds_ < rounds_until_sleep) {
                 ++quiet_rounds_;
@@ -136,10 +144,6 @@ private:
         }
         quiet_rounds_ = 0;
         lighten_fences();
-        if (!found.ready.empty()) {
-            shared_.inject.push_all(std::move(found.ready));
-            found.queueing = true;
-        }
         if (found.queueing) {
             worker::notify(shared_);
         }
@@ -178,10 +182,24 @@ private:
             if (each.holds_operations() && !std::exchange(fenced, true)) {
                 heavy_fence();
             }
+            if (!std::exchange(found.helped, true)) {
+                shared_.helping.store(true, std::memory_order_relaxed);
+                full_fence(); // against what is in flight: worker_end.hpp
+            }
             found.queueing = found.queueing || each.holds_runnable();
             found.next_timer = (std::min)(found.next_timer, each.help(found.ready));
             found.holding = found.holding || each.holds_operations() ||
                             found.next_timer != no_deadline || !found.ready.empty();
+        }
+    }
+
+    /// What was taken is in the inject queue.
+    void end_helping() noexcept {
+        // order(watcher.helping): release; what was taken is in the inject queue
+        shared_.helping.store(false, std::memory_order_release);
+        full_fence(); // `helping` against `terminated`, and against who sleeps: worker_end.hpp
+        if (shared_.terminated.load(std::memory_order_seq_cst)) [[unlikely]] {
+            worker::wake_everybody(shared_);
         }
     }
 

@@ -11,6 +11,13 @@
 // looks whether the runtime has terminated: then it takes what lies there and runs it itself. A worker
 // that leaves looks at `terminated` and then, behind a fence, whether there is work. One of the two sees
 // the other.
+// What the watcher takes out of a stuck worker is not in flight any more and not in a queue yet. It sets
+// `helping`, passes a fence, takes, puts all into the inject queue, and clears `helping`. A worker that
+// finds nothing in flight, because the watcher has it, and then, behind a fence, looks at `helping`, finds
+// it set, and stays; or finds it cleared again, and then sees the queue. Who stays for that reason is woken
+// by the watcher, which looks at `terminated` behind a fence after it has cleared `helping`: a sleeper is
+// listed, passes a fence, and looks at `helping` once more, so one of the two sees the other; a dormant
+// worker's wake-up is kept until it parks.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -33,8 +40,11 @@ inline bool worker::take_part() noexcept {
         full_fence(); // what was given away against `terminated`
         if (shared_.terminated.load(std::memory_order_seq_cst)) {
             run_what_is_left();
-            if (reactor_->in_flight() == 0 && timers_.empty()) {
+            if (nothing_will_come()) {
                 return false;
+            }
+            if (!shared_.inject.empty()) {
+                continue;
             }
         }
         work_list finished;
@@ -44,6 +54,15 @@ inline bool worker::take_part() noexcept {
         give_away();
     }
     return true;
+}
+
+inline bool worker::nothing_will_come() const noexcept {
+    if (reactor_->in_flight() != 0 || !timers_.empty()) {
+        return false;
+    }
+    full_fence(); // what is in flight against `helping`
+    // order(watcher.helping): acquire; what the watcher took is in the inject queue
+    return !shared_.helping.load(std::memory_order_acquire) && shared_.inject.empty();
 }
 
 inline void worker::run_what_is_left() noexcept {

@@ -97,7 +97,7 @@ inline bool worker::sleep() noexcept {
     const bool done = shared_.terminated.load(std::memory_order_seq_cst);
     if (done) {
         full_fence(); // `terminated` against what dormant workers give away: worker_end.hpp
-        if (reactor_->in_flight() == 0 && timers_.empty() && shared_.inject.empty()) {
+        if (nothing_will_come()) {
             if (std::exchange(searching_, false)) {
                 (void)shared_.idle.end_search();
             }
@@ -110,7 +110,7 @@ inline bool worker::sleep() noexcept {
         terminate_if_done(); // a thread outside may have counted and found nobody to wake
     }
     const bool not_refused_yet = stopping && refuse_next_ == 0; // the stop came just now
-    if (not_refused_yet || work_visible(shared_) ||
+    if (not_refused_yet || work_visible(shared_) || (done && nothing_will_come()) ||
         stopping != shared_.stopping.load(std::memory_order_seq_cst) ||
         done != shared_.terminated.load(std::memory_order_seq_cst)) {
         shared_.idle.search_again(index_);
