@@ -21,6 +21,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -329,15 +330,15 @@ TEST_CASE("a long async_generator does not grow the stack") {
             co_yield i;
         }
     };
-    const auto read = [&]() -> task<long> {
-        long sum = 0;
+    const auto read = [&]() -> task<std::int64_t> {
+        std::int64_t sum = 0;
         auto source = at_once(1'000'000);
         while (const int* each = co_await source.next()) {
             sum += *each;
         }
         co_return sum;
     };
-    CHECK(sync_wait(rt, read()) == 499'999'500'000L);
+    CHECK(sync_wait(rt, read()) == 499'999'500'000);
 }
 
 TEST_CASE("an async_generator may be left early, between two steps and inside one") {
