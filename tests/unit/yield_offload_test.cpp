@@ -11,12 +11,13 @@
 #include "helpers/counted.hpp"
 #include "helpers/scale.hpp"
 
+#include <support/wait_until.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -33,6 +34,7 @@ using aloft::runtime_options;
 using aloft::sync_wait;
 using aloft::task;
 using aloft::yield;
+using test_support::wait_until;
 using testing::counted;
 
 // ---- yield ----
@@ -171,8 +173,13 @@ TEST_CASE("what an offloaded function holds is destroyed exactly once") {
 TEST_CASE("offloaded calls block at the same time, up to the limit") {
     constexpr std::size_t limit = 8;
     runtime rt(runtime_options{}.threads(1).spare_workers(0).blocking_threads(limit));
-    std::latch all_inside(limit); // opens only if all of them run at once
-    auto blocks = [&]() -> task<> { co_await offload([&] { all_inside.arrive_and_wait(); }); };
+    std::atomic<std::size_t> inside{0};
+    auto blocks = [&]() -> task<> {
+        co_await offload([&] {
+            inside.fetch_add(1);
+            wait_until([&] { return inside.load() == limit; }); // all of them at once
+        });
+    };
     std::vector<task<>> tasks;
     for (std::size_t i = 0; i < limit; ++i) {
         tasks.push_back(blocks());
@@ -211,29 +218,30 @@ TEST_CASE("more calls than blocking threads all run, never more than the limit a
 
 TEST_CASE("the workers go on while every blocking thread is blocked") {
     runtime rt(runtime_options{}.threads(1).spare_workers(0).blocking_threads(1));
-    std::latch release(1);
-    auto blocks = [&]() -> task<> { co_await offload([&] { release.wait(); }); };
+    std::atomic<bool> released{false};
+    auto blocks = [&]() -> task<> {
+        co_await offload([&] { wait_until([&] { return released.load(); }); });
+    };
     auto blocked = aloft::spawn(rt, blocks());
     auto free_task = []() -> task<int> {
         co_await yield();
         co_return 1;
     };
     CHECK(sync_wait(rt, free_task()) == 1);
-    release.count_down();
+    released = true;
     sync_wait(rt, blocked);
 }
 
 TEST_CASE("an offloaded call that waits for a thread is cancelled when the runtime stops") {
     std::atomic<int> ran{0};
     std::atomic<int> canceled{0};
-    std::latch entered(1);
-    std::latch release(1);
-    std::thread releaser;
+    std::atomic<bool> entered{false};
+    std::atomic<bool> released{false};
     {
         auto holds = [&]() -> task<> {
             co_await offload([&] {
-                entered.count_down();
-                release.wait();
+                entered = true;
+                wait_until([&] { return released.load(); });
                 ran.fetch_add(1);
             });
         };
@@ -242,13 +250,13 @@ TEST_CASE("an offloaded call that waits for a thread is cancelled when the runti
                 co_await offload([&] { ran.fetch_add(1); });
             } catch (const std::system_error& error) {
                 if (error.code() == std::errc::operation_canceled && canceled.fetch_add(1) == 4) {
-                    release.count_down(); // the destructor is under way
+                    released = true; // the destructor is under way
                 }
             }
         };
         runtime rt(runtime_options{}.threads(2).blocking_threads(1));
         aloft::spawn(rt, holds()).detach();
-        entered.wait();
+        wait_until([&] { return entered.load(); });
         for (int i = 0; i < 5; ++i) {
             aloft::spawn(rt, queued()).detach();
         }
