@@ -15,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -285,6 +286,16 @@ TEST_CASE("the end of children and a stop request race, and no frame is left") {
         races_event("when_all against stop", e, frames,
                     [&] { return aloft::when_all(child(e, frames), child(e, frames)); });
     }
+    SECTION("when_all_settled") {
+        races_event("when_all_settled against stop", e, frames, [&]() -> task<> {
+            auto [first, second] =
+                co_await aloft::when_all_settled(child(e, frames), child(e, frames));
+            const auto& failed = first.has_value() ? second : first;
+            if (!failed.has_value()) {
+                std::rethrow_exception(failed.error());
+            }
+        });
+    }
     SECTION("when_any") {
         races_event("when_any against stop", e, frames,
                     [&] { return aloft::when_any(children(e, frames)); });
@@ -330,4 +341,12 @@ TEST_CASE("the end of children and a stop request race, and no frame is left") {
         races_event("with_timeout against stop", e, frames,
                     [&] { return aloft::with_timeout(1h, child(e, frames)); });
     }
+}
+
+TEST_CASE("an offloaded call and a stop request race, and it has run or it has not") {
+    std::atomic<int> ran{0};
+    auto call = [&] { ran.fetch_add(1); };
+    testing::races(
+        "offload against stop", rounds / 4, [&] { return aloft::offload(call); }, [] {},
+        [&](bool got) { return ran.exchange(0) == (got ? 1 : 0); });
 }

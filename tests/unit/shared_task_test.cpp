@@ -276,3 +276,29 @@ TEST_CASE("to_future gives plain code the result or the exception") {
     nothing.get();
     CHECK(aloft::to_future(work(5)).get() == 5);
 }
+
+TEST_CASE(
+    "a future whose runtime ends before its task has been canceled, and a dropped one is joined") {
+    std::future<void> waits;
+    std::atomic<int> ended{0};
+    const auto sleeps = [&]() -> task<> {
+        try {
+            co_await aloft::sleep_for(1h);
+        } catch (...) {
+            ++ended;
+            throw;
+        }
+    };
+    {
+        runtime rt(runtime_options{}.threads(1));
+        waits = aloft::to_future(rt, sleeps());
+        (void)aloft::to_future(rt, sleeps());
+    }
+    CHECK(ended == 2);
+    try {
+        waits.get();
+        FAIL("it slept for an hour");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::operation_canceled);
+    }
+}
