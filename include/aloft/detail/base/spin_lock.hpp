@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A lock for critical sections of some tens of nanoseconds that hardly ever meet.
+// A lock for critical sections of some tens of nanoseconds that hardly ever meet, and a few of some
+// microseconds.
 // Layer: L0 base
 //
 // States: free, held. Taking it is one read-modify-write, giving it back is one store: on the fast
 // paths of most primitives there is nothing dearer than these, and a lock that wakes sleepers needs a
-// read-modify-write for giving it back as well. So nobody is woken here. A waiter spins for a bounded
-// time and then backs off (back_off.hpp), because on an oversubscribed machine the holder may be
-// preempted, and may even have the lower priority.
+// read-modify-write for giving it back as well. So nobody is woken here. A waiter spins for some ten
+// microseconds, longer than the longest section, and then backs off (back_off.hpp), because on an
+// oversubscribed machine the holder may be preempted, and may even have the lower priority.
 //
 // 1. Whoever turned free into held holds the lock, and is the one that turns it back.
 // 2. Who waits looks again by itself, so no wake-up can be lost. Waiters are served in no order.
@@ -19,7 +20,7 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline constexpr int lock_spins = ALOFT_SMALL_QUEUES ? 1 : 64;
+inline constexpr int lock_spins = ALOFT_SMALL_QUEUES ? 1 : 400;
 
 class spin_lock {
 public:
