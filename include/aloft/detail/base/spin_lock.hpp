@@ -5,8 +5,8 @@
 //
 // States: free, held. Taking it is one read-modify-write, giving it back is one store: on the fast
 // paths of most primitives there is nothing dearer than these, and a lock that wakes sleepers needs a
-// read-modify-write for giving it back as well. So nobody is woken here. A waiter spins for some ten
-// microseconds, longer than the longest section, and then backs off (back_off.hpp), because on an
+// read-modify-write for giving it back as well. So nobody is woken here. A waiter spins for about as
+// long as a sleep takes, some tens of microseconds, and then backs off (back_off.hpp), because on an
 // oversubscribed machine the holder may be preempted, and may even have the lower priority.
 //
 // 1. Whoever turned free into held holds the lock, and is the one that turns it back.
@@ -20,7 +20,7 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline constexpr int lock_spins = ALOFT_SMALL_QUEUES ? 1 : 400;
+inline constexpr int lock_spins = ALOFT_SMALL_QUEUES ? 1 : 2000;
 
 class spin_lock {
 public:
