@@ -36,7 +36,8 @@ struct guest : aloft::detail::room_waiter {
     }
 
     void wait(aloft::detail::waiting_room& in, const aloft::detail::environment& env) {
-        if (!in.wait(*this, std::noop_coroutine(), &env, [] { return false; }, "guest")) {
+        const auto nothing = [] { return false; };
+        if (!in.wait(*this, std::noop_coroutine(), &env, nothing, "guest")) {
             go_on();
         } // PUBLISHED
     }

@@ -107,7 +107,7 @@ TEST_CASE("create makes a file with the permissions that the umask leaves") {
     const file f =
         sync_wait(rt, file::open(directory / "new", open_mode::write | open_mode::create));
     ::umask(before);
-    struct stat status{};
+    struct stat status = {};
     REQUIRE(::stat((directory / "new").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0640);
 }

@@ -5,14 +5,18 @@
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
+#include <aloft/timer.hpp>
 
 #include "helpers/scale.hpp"
+
+#include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -294,6 +298,27 @@ TEST_CASE("where somebody trims, a burst finds the memory of the last one, and t
     depot.remove_trimmer();
     CHECK_FALSE(depot.has_spares());
     CHECK(living.load() - before < used / 2);
+    release_thread_frames();
+}
+
+TEST_CASE("what a plain thread gives back while every worker sleeps does not stay") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    aloft::runtime rt(aloft::runtime_options{}.threads(1));
+    aloft::sync_wait(rt, aloft::sleep_for(std::chrono::milliseconds(50))); // then all are asleep
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    constexpr std::size_t size = 600;
+    const long before = living.load();
+    std::vector<void*> frames((std::size_t{32} << 20) / size);
+    for (void*& frame : frames) {
+        frame = allocate_frame(size);
+    }
+    const long used = living.load() - before;
+    for (void* const frame : frames) {
+        deallocate_frame(frame, size);
+    }
+    test_support::wait_until([&] { return living.load() - before < used / 2; });
     release_thread_frames();
 }
 

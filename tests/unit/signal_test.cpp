@@ -39,7 +39,7 @@ using testing::sum_of_signals;
 namespace {
 
 void (*handler_of(int number))(int) {
-    struct sigaction action{};
+    struct sigaction action = {};
     ::sigaction(number, nullptr, &action);
     return action.sa_handler;
 }
@@ -112,9 +112,9 @@ TEST_CASE("real-time signals work, too") {
 
 TEST_CASE("what a signal did before, it does again when the set is gone") {
     const no_leaked_descriptors descriptors;
-    struct sigaction ignore{};
+    struct sigaction ignore = {};
     ignore.sa_handler = SIG_IGN;
-    struct sigaction before{};
+    struct sigaction before = {};
     ::sigaction(SIGUSR1, &ignore, &before);
     {
         const signal_set set{SIGUSR1};

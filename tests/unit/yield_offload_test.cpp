@@ -139,7 +139,7 @@ TEST_CASE("offload gives values, references, move-only values and nothing") {
         std::unique_ptr<int> owned = co_await offload([] { return std::make_unique<int>(3); });
         int ran = 0;
         co_await offload([&] { ran = 4; });
-        co_return value == 2 && &same == &object && *owned == 3 && ran == 4;
+        co_return value == 2 && *owned == 3 && ran == 4 && &same == &object;
     };
     CHECK(sync_wait(parent()));
 }

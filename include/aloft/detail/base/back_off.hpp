@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a thread waits for another one that will be done within nanoseconds, unless it was preempted.
+// How a thread waits for another one that would be done by now if it had not been preempted.
 // Layer: L0 base
 //
 // The waiter sleeps, for longer and longer: the other one may have the lower priority, so yielding

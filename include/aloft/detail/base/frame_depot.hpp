@@ -14,7 +14,9 @@
 // 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs, so what a
 //    burst has used goes back. While there is a trimmer, who calls begin_trim() every second or so,
 //    whole slabs are kept as spares, and what lay here unused between two of its calls is given back.
-//    So bursts that follow each other find their memory, in the order of its addresses.
+//    So bursts that follow each other find their memory, in the order of its addresses. The number
+//    of trimmers is read under a shelf's lock: whoever comes there behind the last trimmer's trim sees
+//    that there is none, and keeps nothing.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
 // 4. Slabs behind the first few of a class are made present as a whole, where the system offers that:
 //    whoever uses so many frames would pay a page fault for every page otherwise.

@@ -8,6 +8,7 @@
 //
 //   node:   unlisted --add--> listed --remove-------------> unlisted
 //                             listed --request_stop--> running --run() returns--> unlisted
+//                             listed, lasting --the state ends--> the same
 //   state:  open --request_stop (once)--> stopped --everybody has been told--> finished
 //
 // 1. The list, a node's links, and the step from open to stopped are touched under the lock. run() is
@@ -21,9 +22,9 @@
 //    parent. If the parent was stopped before that, the join is refused and the adding thread stops
 //    this state itself; if the parent is stopped later, it finds this state in its list. A second
 //    add() that comes between relies on the first one, which is one of those two.
-// 5. A state outlives its nodes, except those that last: they are told when it ends, if they are listed
-//    then. Its destructor waits until a request_stop that is under way on
-//    another thread has finished: what a callback wakes may destroy the source at once.
+// 5. A state outlives its nodes, except those of add_lasting(): these are told when it ends, if they
+//    are listed then. Its destructor waits until a request_stop that is under way on another thread
+//    has finished: what a callback wakes may destroy the source at once.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>

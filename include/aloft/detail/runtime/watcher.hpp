@@ -66,7 +66,6 @@ public:
             prepare_thread("aloft-watch");
             run();
         });
-        depot.add_trimmer();
     }
 
     void stop() noexcept {
@@ -75,7 +74,6 @@ public:
         }
         shared_.watch.stop();
         thread_.join();
-        depot.remove_trimmer();
     }
 
 private:
@@ -98,23 +96,31 @@ private:
         bool all_hogs = true;  // every worker that takes part has been stuck for hog_after_
         bool holding = false;  // somebody stuck holds operations or timers
         bool queueing = false; // somebody stuck holds what could run elsewhere
-        bool helped = false;
+        bool helped = false;   // `helping` has been set
         clock_ns next_timer = no_deadline;
         work_list ready;
     };
 
     void run() noexcept {
-        for (;;) {
+        depot.add_trimmer();
+        bool go_on = true;
+        while (go_on) {
             const clock_ns pause = round();
-            const bool go_on =
-                pause != no_deadline
-                    ? shared_.watch.pause(pause)
-                    : shared_.watch.sleep([this] { return shared_.idle.everybody_sleeps(); },
-                                          depot.has_spares() ? trim_pause : no_deadline);
-            if (!go_on) {
-                return;
-            }
+            go_on = pause != no_deadline ? shared_.watch.pause(pause) : sleep();
         }
+        depot.remove_trimmer();
+    }
+
+    /// False: stopped.
+    [[nodiscard]] bool sleep() noexcept {
+        const auto everybody_sleeps = [this] { return shared_.idle.everybody_sleeps(); };
+        if (depot.has_spares()) {
+            return shared_.watch.sleep(everybody_sleeps, trim_pause);
+        }
+        depot.remove_trimmer(); // what other threads give back meanwhile is not kept
+        const bool go_on = shared_.watch.sleep(everybody_sleeps, no_deadline);
+        depot.add_trimmer();
+        return go_on;
     }
 
     /// Gives the pause until the next round; no_deadline: until a worker leaves its sleep.
@@ -136,10 +142,10 @@ private:
             end_helping();
         }
         if (!found.running) {
-            if (trimming_ || quiet_rounds_ < rounds_until_sleep) {
-                ++quiet_rounds_;
+            if (trimming_ || ++quiet_rounds_ < rounds_until_sleep) {
                 return normal_pause;
             }
+            quiet_rounds_ = 0;
             return no_deadline;
         }
         quiet_rounds_ = 0;
