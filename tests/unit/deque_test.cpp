@@ -143,6 +143,24 @@ TEST_CASE("a full deque refuses, and takes again when there is room") {
     CHECK(queue.pop() == &items.back());
 }
 
+TEST_CASE("the owner can tell whether enough items are left behind the thieves") {
+    deque queue;
+    std::vector<item> items(deque_capacity);
+    CHECK_FALSE(queue.has_at_least(1));
+    for (item& each : items) {
+        CHECK(queue.push(each));
+    }
+    CHECK(queue.has_at_least(deque_capacity));
+    CHECK_FALSE(queue.has_at_least(deque_capacity + 1));
+    CHECK(queue.steal() == &items[0]);
+    CHECK_FALSE(queue.has_at_least(deque_capacity));
+    CHECK(queue.has_at_least(deque_capacity - 1));
+    CHECK(queue.push(items[0])); // where the stolen one was
+    CHECK(queue.has_at_least(deque_capacity));
+    CHECK(queue.pop() == &items[0]);
+    CHECK_FALSE(queue.has_at_least(deque_capacity));
+}
+
 TEST_CASE("the deque keeps its order while its indexes come round many times") {
     deque queue;
     std::vector<item> items(3);

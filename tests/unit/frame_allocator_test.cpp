@@ -120,6 +120,32 @@ constexpr bool recycles = !ALOFT_ASAN; // so that a use after free is seen
 
 } // namespace
 
+TEST_CASE("the first frames of a size do not share cache lines with those just before and after") {
+    if (!recycles) {
+        SKIP("nothing is recycled");
+    }
+    on_fresh_thread([] {
+        constexpr std::size_t bytes = 17 * 16; // a size that nothing else here has
+        std::vector<std::uintptr_t> frames;
+        for (int i = 0; i < 64; ++i) {
+            frames.push_back(reinterpret_cast<std::uintptr_t>(allocate_frame(bytes)));
+        }
+        std::size_t neighbours = 0;
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            for (std::size_t j = i + 1; j < frames.size() && j < i + 8; ++j) {
+                const auto apart =
+                    frames[i] < frames[j] ? frames[j] - frames[i] : frames[i] - frames[j];
+                neighbours += apart < bytes + 64 ? 1 : 0;
+            }
+        }
+        CHECK(neighbours == 0);
+        CHECK(std::set(frames.begin(), frames.end()).size() == frames.size());
+        for (const std::uintptr_t each : frames) {
+            deallocate_frame(reinterpret_cast<void*>(each), bytes);
+        }
+    });
+}
+
 TEST_CASE("frames of every size can be written from end to end") {
     std::vector<std::pair<void*, std::size_t>> frames;
     for (std::size_t bytes = 1; bytes <= 3000; bytes += 7) {

@@ -97,6 +97,18 @@ public:
         }
     }
 
+    /// Owner: whether there are so many items, as far as it can tell without asking for less.
+    [[nodiscard]] bool has_at_least(std::size_t items) noexcept {
+        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        const auto wanted = static_cast<std::int64_t>(items);
+        if (bottom - (end_ - capacity) < wanted) { // not even if nobody has stolen since
+            return false;
+        }
+        // order(deque.top): acquire; the thief has read the slots that are to be overwritten
+        end_ = top_.load(std::memory_order_acquire) + capacity;
+        return bottom - (end_ - capacity) >= wanted;
+    }
+
     [[nodiscard]] work_node* pop() noexcept {
         return pop([] { full_fence(); });
     }

@@ -18,6 +18,9 @@
 //    is woken for the one task that it will find as soon as the running one suspends. Searchers,
 //    and workers that are about to sleep, see it. If the running task goes on for long this time,
 //    the watcher wakes somebody (watcher.hpp).
+// 5. Others steal forks one by one, which costs both sides several cache misses each. So while
+//    somebody searches or sleeps, who has many forks moves the older half of them to where others
+//    take as many at once as they like.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -27,6 +30,7 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/executor.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -70,6 +74,18 @@ struct local_worker {
         }
     }
 
+    /// The same for `forks`. Somebody may be waiting for more than one of them: see 5.
+    ALOFT_ALWAYS_INLINE void published_fork() noexcept {
+        if (!fence_lightly()) [[unlikely]] {
+            if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
+                exec->wake_for_work();
+            }
+            if (forks.has_at_least(many_forks)) {
+                exec->share_forks();
+            }
+        }
+    }
+
     /// The owner's side of the fences with searchers and sleepers: between a queue and idle_state,
     /// and between the two ends of `forks`. True: it was a light one, because nobody searches or
     /// sleeps.
@@ -88,6 +104,8 @@ struct local_worker {
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop_fork(const void* tag) noexcept {
         return forks.pop_tagged(tag, [this] { fence_lightly(); });
     }
+
+    static constexpr std::size_t many_forks = deque_capacity < 16 ? 2 : deque_capacity / 8;
 
     executor* const exec;
     const atomic<std::uint64_t>* const idle_state;
@@ -119,7 +137,7 @@ ALOFT_THREAD_LOCAL_INLINE void fork(executor& exec, work_node& node, const void*
         exec.fork_elsewhere(node);
         return;
     }
-    here->published();
+    here->published_fork();
 }
 
 /// Counts a task that the runtime has to join, and forks it.
@@ -132,7 +150,7 @@ ALOFT_NOINLINE inline void fork_root(executor& exec, work_node& node) noexcept {
     }
     count_one(here->tasks.started);
     if (here->forks.push(node)) [[likely]] {
-        here->published();
+        here->published_fork();
     } else {
         exec.fork_elsewhere(node);
     }

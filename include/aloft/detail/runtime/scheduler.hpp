@@ -178,6 +178,12 @@ public:
 
     void wake_for_work() noexcept override { worker::notify(shared_); }
 
+    void share_forks() noexcept override {
+        if (worker* const here = local()) {
+            here->share_forks();
+        }
+    }
+
     [[nodiscard]] executor& in_class(priority p) noexcept override {
         if (p == priority::normal) {
             return *this;

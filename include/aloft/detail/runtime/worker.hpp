@@ -141,6 +141,16 @@ public:
         published();
     }
 
+    /// Others have nothing to do: the older half of the forks goes to where everybody takes from.
+    void share_forks() noexcept {
+        if (shared_.inject.empty()) {
+            work_list moved;
+            forks.take_oldest(moved, many_forks / 2);
+            shared_.inject.push_all(std::move(moved));
+            published();
+        }
+    }
+
     void post(work_node& node) noexcept {
         push_ready(node);
         published();
@@ -206,13 +216,7 @@ private:
                 node = take_own();
             }
             if (node == nullptr) {
-                node = take_injected();
-            }
-            if (node == nullptr) {
-                node = take_from_lanes();
-            }
-            if (node == nullptr) {
-                node = search();
+                node = take_from_others();
             }
             if (node == nullptr) {
                 node = take_last_class();
@@ -397,6 +401,8 @@ private:
 
     // ---- searching and sleeping ----
 
+    [[nodiscard]] work_node* take_from_others() noexcept;
+    void let_work_gather() noexcept;
     [[nodiscard]] work_node* search() noexcept;
     [[nodiscard]] work_node* rob(worker& victim) noexcept;
 
@@ -426,6 +432,9 @@ private:
     static constexpr std::uint64_t most_runs_between_looks = 256;
     static constexpr std::uint64_t short_from_interval = 8;  // at most some 5 us each
     static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
+    static constexpr clock_ns short_find = 1'000;
+    static constexpr clock_ns gathering_time = 2'500;
+    static constexpr unsigned short_finds_before_pause = 2;
 
     void refuse_all() noexcept;
 
@@ -459,6 +468,8 @@ private:
     int budget_ = 0;
     bool searching_ = false;
     clock_ns spin_budget_;
+    clock_ns found_at_ = 0; // the last time that others had work for it; 0: since then it had none
+    unsigned short_finds_ = 0;
     clock_ns refuse_next_ = 0;
     std::uint64_t next_look_ = 0;
     std::uint64_t look_interval_ = 16;

@@ -3,6 +3,13 @@
 // Layer: L3 runtime
 //
 // The protocol and its proof: idle.hpp.
+//
+// Looking as often as possible is not the fastest. Where somebody makes tiny tasks visible one by
+// one, who takes each of them at once makes both sides miss their caches several times for it, and
+// the other's fences are full ones as long as somebody searches. So a worker that has found work
+// elsewhere a few times in a row, and was done with it within a microsecond each time, lets some
+// gather before it looks again. It counts as running meanwhile, as one that is inside a task: nobody
+// relies on it, and it looks at everything before it sleeps.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -13,6 +20,39 @@
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
+
+inline work_node* worker::take_from_others() noexcept {
+    let_work_gather();
+    work_node* node = take_injected();
+    if (node == nullptr) {
+        node = take_from_lanes();
+    }
+    if (node == nullptr) {
+        node = search();
+    }
+    if (node != nullptr) {
+        found_at_ = now_ns();
+    }
+    return node;
+}
+
+inline void worker::let_work_gather() noexcept {
+    if (found_at_ == 0) {
+        return;
+    }
+    clock_ns now = now_ns();
+    if (now - std::exchange(found_at_, 0) > short_find) {
+        short_finds_ = 0;
+    } else if (++short_finds_ > short_finds_before_pause) {
+        const clock_ns end = now + gathering_time;
+        while (now < end) {
+            for (int i = 0; i < 8; ++i) {
+                spin_pause();
+            }
+            now = now_ns();
+        }
+    }
+}
 
 inline work_node* worker::search() noexcept {
     const std::size_t workers = shared_.workers.size();
