@@ -11,6 +11,7 @@
 #include <support/temporary_directory.hpp>
 
 #include <aloft/as_result.hpp>
+#include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/file.hpp>
 #include <aloft/offload.hpp>
 #include <aloft/semaphore.hpp>
@@ -451,4 +452,105 @@ TEST_CASE(
             REQUIRE(each.load());
         }
     }
+}
+
+namespace {
+
+/// Awaits it in a frame that the library does not know.
+template <class Make>
+orphan tallied_by_stranger(Make make, tally& counts) {
+    counts.begun.fetch_add(1);
+    std::error_code code;
+    try {
+        co_await make();
+    } catch (const std::system_error& error) {
+        code = error.code();
+    }
+    counts.count(code);
+}
+
+} // namespace
+
+TEST_CASE(
+    "frames that the library does not know are resumed when what they offloaded has returned, "
+    "and those whose call has not begun with the cancellation") {
+    const no_leaked_descriptors descriptors;
+    for (int round = 0; round < 30 / fewer_calls; ++round) {
+        tally running;
+        tally queued;
+        std::atomic<int> began{0};
+        {
+            runtime rt(workers(static_cast<std::size_t>(round % 3 + 1)).blocking_threads(2));
+            const auto block = [&] {
+                began.fetch_add(1);
+                wait_until([&] { return queued.ended() == 20; }); // the end is under way
+                spin(static_cast<unsigned>(round) * 1000);
+            };
+            auto begin_all = [&]() -> task<void> {
+                for (int i = 0; i < 22; ++i) {
+                    (void)tallied_by_stranger([&] { return aloft::offload(block); },
+                                              i < 2 ? running : queued);
+                }
+                co_return;
+            };
+            sync_wait(rt, begin_all());
+            wait_until([&] { return began == 2; });
+        }
+        REQUIRE(running.succeeded == 2);
+        REQUIRE(queued.canceled == 20);
+        REQUIRE(began == 2);
+    }
+}
+
+TEST_CASE("whoever stops the pool of blocking threads finds answered what was refused before") {
+    using aloft::detail::blocking_call;
+    using aloft::detail::blocking_pool;
+    struct refused_call : blocking_call {
+        explicit refused_call(blocking_pool& where) : pool(&where) {
+            run = [](blocking_call& self, outcome_kind) noexcept {
+                static_cast<refused_call&>(self).answer();
+            };
+        }
+        void answer() {
+            stopper = std::thread([this] {
+                begun = true;
+                pool->cancel_queued();
+                stopped = true;
+            });
+            wait_until([this] { return begun.load(); });
+            spin(100'000);
+            stopped_first = stopped.load();
+            ++answers;
+        }
+        blocking_pool* pool;
+        std::thread stopper;
+        std::atomic<bool> begun{false};
+        std::atomic<bool> stopped{false};
+        bool stopped_first = false;
+        int answers = 0;
+    };
+    const bool is_queued = GENERATE(false, true);
+    std::atomic<bool> go_on{false};
+    struct blocked_call : blocking_call {
+        explicit blocked_call(std::atomic<bool>& until) : go_on(&until) {
+            run = [](blocking_call& self, outcome_kind) noexcept {
+                wait_until([&] { return static_cast<blocked_call&>(self).go_on->load(); });
+            };
+        }
+        std::atomic<bool>* go_on;
+    } blocked(go_on);
+    blocking_pool pool(1);
+    refused_call refused(pool);
+    if (is_queued) {
+        pool.run(blocked);
+        pool.run(refused);
+        pool.withdraw(refused);
+    } else {
+        pool.withdraw(refused);
+        pool.run(refused);
+    }
+    refused.stopper.join();
+    go_on = true;
+    CHECK(refused.answers == 1);
+    CHECK_FALSE(refused.stopped_first);
 }

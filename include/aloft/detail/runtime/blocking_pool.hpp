@@ -3,14 +3,16 @@
 // needed.
 // Layer: L3 runtime
 //
-// 1. Everything is touched under the mutex, except the call that a thread runs.
+// 1. Everything is touched under the mutex, except the call that a thread runs. Answering posts a
+//    coroutine and resumes none, so it may be done under the mutex.
 // 2. A call is queued or refused in one critical section, and a thread looks at the queue again
 //    before it waits or retires, so none is left behind.
 // 3. A new thread is started when a call finds nobody waiting. If that fails and there is no thread
 //    at all, the call is refused; if there are some, one of them will take it.
 // 4. A call is answered once: run() and withdraw() both go by its phase, under the mutex. One that is
 //    withdrawn before it comes is refused when it does.
-// 5. stop() refuses what is queued and joins the threads, so the last call has been answered.
+// 5. A call that does not run is answered under the mutex, too. stop() refuses what is queued, passes
+//    the mutex, and joins the threads: then every call that came before has been answered.
 #pragma once
 
 #include <aloft/detail/base/lean_chrono.hpp>
@@ -37,37 +39,27 @@ public:
 
     /// Any thread.
     void run(blocking_call& call) noexcept {
-        blocking_call::outcome_kind refused{};
-        {
-            const std::scoped_lock lock(mutex_);
-            join_retired();
-            if (stopping_ || call.phase == blocking_call::phase_kind::withdrawn) {
-                refused = blocking_call::outcome_kind::canceled;
-            } else if (waiting_ > queued_ || threads_.size() >= most_threads_ || start_thread()) {
-                push(call);
-                arrived_.notify_one();
-                return;
-            } else {
-                refused = blocking_call::outcome_kind::no_thread;
-            }
-            call.phase = blocking_call::phase_kind::answered;
+        const std::scoped_lock lock(mutex_);
+        join_retired();
+        if (stopping_ || call.phase == blocking_call::phase_kind::withdrawn) {
+            answer(call, blocking_call::outcome_kind::canceled);
+        } else if (waiting_ > queued_ || threads_.size() >= most_threads_ || start_thread()) {
+            push(call);
+            arrived_.notify_one();
+        } else {
+            answer(call, blocking_call::outcome_kind::no_thread);
         }
-        call.run(call, refused); // PUBLISHED
     }
 
     /// Any thread, while the call exists. What has begun goes on.
     void withdraw(blocking_call& call) noexcept {
-        {
-            const std::scoped_lock lock(mutex_);
-            if (call.phase == blocking_call::phase_kind::fresh) {
-                call.phase = blocking_call::phase_kind::withdrawn;
-            }
-            if (call.phase != blocking_call::phase_kind::queued) {
-                return;
-            }
+        const std::scoped_lock lock(mutex_);
+        if (call.phase == blocking_call::phase_kind::fresh) {
+            call.phase = blocking_call::phase_kind::withdrawn;
+        } else if (call.phase == blocking_call::phase_kind::queued) {
             unlink(call);
+            answer(call, blocking_call::outcome_kind::canceled);
         }
-        call.run(call, blocking_call::outcome_kind::canceled); // PUBLISHED
     }
 
     /// Threads that exist now.
@@ -91,23 +83,12 @@ public:
 
     /// Refuses what has not begun, and all that comes later.
     void cancel_queued() noexcept {
-        blocking_call* queued = nullptr;
-        {
-            const std::scoped_lock lock(mutex_);
-            stopping_ = true;
-            queued = std::exchange(head_, nullptr);
-            for (blocking_call* each = queued; each != nullptr; each = each->next) {
-                each->phase = blocking_call::phase_kind::answered;
-            }
-            tail_ = nullptr;
-            queued_ = 0;
-            arrived_.notify_all();
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+        while (head_ != nullptr) {
+            answer(take_first(), blocking_call::outcome_kind::canceled);
         }
-        while (queued != nullptr) {
-            blocking_call* const next = queued->next;
-            queued->run(*queued, blocking_call::outcome_kind::canceled); // PUBLISHED
-            queued = next;
-        }
+        arrived_.notify_all();
     }
 
 private:
@@ -121,6 +102,16 @@ private:
         ++queued_;
     }
 
+    [[nodiscard]] blocking_call& take_first() noexcept {
+        blocking_call& call = *head_;
+        head_ = call.next;
+        if (head_ == nullptr) {
+            tail_ = nullptr;
+        }
+        --queued_;
+        return call;
+    }
+
     void unlink(blocking_call& call) noexcept {
         blocking_call* before = nullptr;
         for (blocking_call* at = head_; at != &call; at = at->next) {
@@ -130,8 +121,12 @@ private:
         if (tail_ == &call) {
             tail_ = before;
         }
-        call.phase = blocking_call::phase_kind::answered;
         --queued_;
+    }
+
+    static void answer(blocking_call& call, blocking_call::outcome_kind refused) noexcept {
+        call.phase = blocking_call::phase_kind::answered;
+        call.run(call, refused); // PUBLISHED
     }
 
     /// False if there is no thread that could take a call.
@@ -168,13 +163,8 @@ private:
                 lock, keep_idle, [this] { return head_ != nullptr || stopping_; });
             --waiting_;
             if (head_ != nullptr) {
-                blocking_call& call = *head_;
-                head_ = call.next;
+                blocking_call& call = take_first();
                 call.phase = blocking_call::phase_kind::answered;
-                if (head_ == nullptr) {
-                    tail_ = nullptr;
-                }
-                --queued_;
                 lock.unlock();
                 call.run(call, blocking_call::outcome_kind::run); // PUBLISHED
                 lock.lock();

@@ -8,9 +8,16 @@
 // stop() in order: 1. Calls that wait for a blocking thread are refused, and all later ones. 2.
 // The root stop state cancels what waits for other tasks. Then
 // stopping is set; every worker cancels what it has in flight and refuses what comes later with
-// "operation canceled". 3. The tasks run to their ends, by their own exception handling. 4. The
-// worker that finds all tasks ended sets terminated; each worker leaves when nothing of its own is
-// in flight. 5. The workers' threads are joined, the watcher's, the spares', and rings closed.
+// "operation canceled". 3. The tasks run to their ends, by their own exception handling, and the
+// blocking threads are joined. 4. The worker that finds all tasks ended sets terminated; each worker
+// leaves when nothing of its own is in flight. 5. The workers' threads are joined, the watcher's, the
+// spares', and rings closed.
+//
+// A call that is offloaded is answered while there are workers, also where what waits for it is no task
+// of the library and so does not keep them: from before stopping is set until the pool has answered the
+// last call and its threads are joined, the pool counts as one task that was started outside. Its answers
+// are in the inject queue before it counts as ended, and so before terminated is set: each worker that
+// leaves looks there behind that (worker_end.hpp). A later call is refused by the thread that brings it.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
@@ -110,8 +117,11 @@ public:
         if (root_stop != nullptr) {
             (void)root_stop->request_stop();
         }
+        task_started_outside(); // the blocking pool
         shared_.stopping.store(true, std::memory_order_seq_cst);
         worker::wake_everybody(shared_);
+        blocking_.stop();
+        task_finished_outside();
         // The spares' threads are the watcher's to start until it has ended; all workers leave when
         // every task has ended.
         for (std::thread& each : threads_) {
@@ -122,7 +132,6 @@ public:
             each.join();
         }
         threads_.clear();
-        blocking_.stop();
         // order(visitors): acquire; whoever was here from outside has left
         while (visitors_.load(std::memory_order_acquire) != 0) {
             std::this_thread::yield();
@@ -191,8 +200,15 @@ public:
         return p == priority::high ? high_ : background_;
     }
 
-    void run_blocking(blocking_call& call) noexcept override { blocking_.run(call); }
-    void withdraw_blocking(blocking_call& call) noexcept override { blocking_.withdraw(call); }
+    void run_blocking(blocking_call& call) noexcept override {
+        const visit here(
+            visitors_); // what was answered may end, and the pool is touched behind that
+        blocking_.run(call);
+    }
+    void withdraw_blocking(blocking_call& call) noexcept override {
+        const visit here(visitors_);
+        blocking_.withdraw(call);
+    }
 
     void task_started_outside() noexcept override {
         shared_.outside.started.fetch_add(1, std::memory_order_seq_cst);
