@@ -533,16 +533,20 @@ TEST_CASE("whoever stops the pool of blocking threads finds answered what was re
     std::atomic<bool> go_on{false};
     struct blocked_call : blocking_call {
         explicit blocked_call(std::atomic<bool>& until) : go_on(&until) {
-            run = [](blocking_call& self, outcome_kind) noexcept {
-                wait_until([&] { return static_cast<blocked_call&>(self).go_on->load(); });
+            run = [](blocking_call& call, outcome_kind) noexcept {
+                auto& self = static_cast<blocked_call&>(call);
+                self.begun = true;
+                wait_until([&] { return self.go_on->load(); });
             };
         }
         std::atomic<bool>* go_on;
+        std::atomic<bool> begun{false};
     } blocked(go_on);
     blocking_pool pool(1);
     refused_call refused(pool);
     if (is_queued) {
         pool.run(blocked);
+        wait_until([&] { return blocked.begun.load(); });
         pool.run(refused);
         pool.withdraw(refused);
     } else {
