@@ -6,6 +6,8 @@
 //    thread writes the result and then posts the awaiter; posting hands everything back.
 // 2. Where the task can be stopped, a stop withdraws the call. The pool answers it once, whichever
 //    comes first (blocking_pool.hpp), and the awaiter leaves the stop state's list when resumed.
+// 3. At the runtime's end the call is answered while there are workers, whether a task waits for it or
+//    a coroutine that the library does not know (scheduler.hpp): the frame is always resumed.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>

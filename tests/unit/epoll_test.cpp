@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -110,6 +112,23 @@ void put_with_descriptor(int socket, std::string_view text) {
     return name_end != std::string::npos && line.compare(name_end + 2, 1, "S") == 0;
 }
 
+/// The processor's time that this thread spends in waiting while nothing happens.
+[[nodiscard]] std::int64_t effort_of_waiting(aloft::detail::reactor& reactor) {
+    const auto spent = [] {
+        timespec time{};
+        (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+    };
+    const std::int64_t before = spent();
+    const auto deadline = now_ns() + 50'000'000;
+    while (now_ns() < deadline) {
+        work_list finished;
+        reactor.poll(finished, deadline);
+        REQUIRE(finished.empty());
+    }
+    return spent() - before;
+}
+
 } // namespace
 
 // ---- what waits at one descriptor ----
@@ -169,6 +188,46 @@ TEST_CASE("a read and a write wait at one socket, and neither ends the other") {
     }
     CHECK(count_finished<sending>(finished) == 1);
     CHECK(out.result == 4);
+}
+
+TEST_CASE("a write does not overtake one that waits, though there is room by now") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = unix_pair();
+    const int near = pair.near.native_handle();
+    const int far = pair.far.native_handle();
+    fill(near);
+    sending first;
+    first.prepare(near, "first");
+    reactor->submit(first);
+    REQUIRE(look<sending>(*reactor) == 0);
+    std::vector<char> sink(1 << 20);
+    while (::recv(far, sink.data(), sink.size(), MSG_DONTWAIT) > 0) {
+    }
+    sending second;
+    second.prepare(near, "second");
+    reactor->submit(second);
+    CHECK(finish_all<sending>(*reactor, 2) == 2);
+    const ssize_t got = ::recv(far, sink.data(), sink.size(), MSG_DONTWAIT);
+    CHECK(std::string_view(sink.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))) ==
+          "firstsecond");
+}
+
+TEST_CASE("a read of nothing does not wait, though the pipe is known to be empty") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const pipe_ends pipe;
+    reading op;
+    op.prepare(pipe.read.get());
+    reactor->submit(op);
+    reactor->cancel(op);
+    REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+    op.prepare(pipe.read.get());
+    op.length = 0;
+    op.result = -1;
+    reactor->submit(op);
+    CHECK(look<reading>(*reactor) == 1);
+    CHECK(op.result == 0);
 }
 
 TEST_CASE("two numbers of one file wait independently") {
@@ -313,6 +372,104 @@ TEST_CASE("a number that a helper has closed means the next file") {
     reactor->submit(in);
     CHECK(finish_all<receiving>(*reactor, 1) == 1);
     CHECK(in.text() == "next");
+}
+
+TEST_CASE("a number goes on as before when one that shares its epoch is closed") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    const int near = pair.near.native_handle();
+    const int neighbour = near + static_cast<int>(aloft::detail::descriptor_epoch_count);
+    receiving first;
+    first.prepare(near);
+    reactor->submit(first);
+    REQUIRE(look<receiving>(*reactor) == 0);
+    aloft::detail::end_descriptor_epoch(neighbour); // while something waits
+    receiving second;
+    second.prepare(near);
+    reactor->submit(second);
+    REQUIRE(look<receiving>(*reactor) == 0);
+    put(pair.far.native_handle(), "one");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(first.text() == "one");
+    put(pair.far.native_handle(), "two");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(second.text() == "two");
+    aloft::detail::end_descriptor_epoch(neighbour); // while nothing waits: it is registered anew
+    first.prepare(near);
+    reactor->submit(first);
+    REQUIRE(look<receiving>(*reactor) == 0);
+    put(pair.far.native_handle(), "three");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(first.text() == "three");
+}
+
+TEST_CASE("what was known of a number's file is not believed of its next one") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const auto use_again = [](int number, int next) {
+        aloft::detail::end_descriptor_epoch(number);
+        (void)checked(::dup2(next, number), "dup2");
+    };
+    SECTION("that it has no readiness") {
+        const temporary_directory directory;
+        const descriptor number(
+            ::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        REQUIRE(number.valid());
+        reading op;
+        op.prepare(number.get());
+        reactor->submit(op);
+        REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+        const pipe_ends pipe;
+        use_again(number.get(), pipe.read.get());
+        op.prepare(number.get());
+        reactor->submit(op);
+        CHECK(op.answers == epoll_reactor::waiting); // no helper is blocked by it
+        pipe.put();
+        REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+        CHECK(op.result == 1);
+    }
+    SECTION("that a short read takes all there is") {
+        const stream_pair former = tcp_pair();
+        const stream_pair next = unix_pair();
+        const descriptor number(checked(::dup(former.near.native_handle()), "dup"));
+        receiving in;
+        in.prepare(number.get());
+        reactor->submit(in);
+        REQUIRE(look<receiving>(*reactor) == 0);
+        put(former.far.native_handle(), "short");
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        use_again(number.get(), next.near.native_handle());
+        in.prepare(number.get());
+        reactor->submit(in);
+        REQUIRE(look<receiving>(*reactor) == 0);
+        put_with_descriptor(next.far.native_handle(), "with one");
+        put(next.far.native_handle(), "last");
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        CHECK(in.text() == "with one");
+        in.prepare(number.get());
+        reactor->submit(in);
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        CHECK(in.text() == "last");
+    }
+    SECTION("that it does not block") {
+        const auto former = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
+        const auto next = aloft::tcp_listener::bind(aloft::endpoint::loopback(0));
+        const descriptor number(checked(::dup(former.native_handle()), "dup"));
+        for (int round = 0; round < 2; ++round) {
+            reading op;
+            op.prepare(number.get());
+            op.kind = operation_kind::accept;
+            op.address = nullptr;
+            op.length = 0;
+            op.flags = SOCK_CLOEXEC;
+            reactor->submit(op); // returns
+            REQUIRE(look<reading>(*reactor) == 0);
+            reactor->cancel(op);
+            REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+            use_again(number.get(), next.native_handle());
+        }
+    }
 }
 
 TEST_CASE("neighbouring numbers have nothing to do with each other") {
@@ -540,6 +697,53 @@ TEST_CASE("a regular file is read and written by helpers, many operations at onc
     }
     CHECK(right);
     CHECK(reactor->in_flight() == 0);
+}
+
+TEST_CASE("a call that keeps a helper for long keeps no other call waiting") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const temporary_directory directory;
+    const std::string path = (directory / "socket").string();
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof address.sun_path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    auto* const name = reinterpret_cast<sockaddr*>(&address);
+    const auto new_socket = [](int flags) {
+        return descriptor(
+            checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "socket"));
+    };
+    const descriptor listener = new_socket(0);
+    (void)checked(::bind(listener.get(), name, sizeof address), "bind");
+    (void)checked(::listen(listener.get(), 0), "listen");
+    std::vector<descriptor> queued; // its queue is full: the next one has to wait for its turn
+    do {
+        queued.push_back(new_socket(SOCK_NONBLOCK));
+    } while (::connect(queued.back().get(), name, sizeof address) == 0);
+
+    const descriptor zero = open_zero();
+    std::vector<reading> short_ones(3);
+    const auto submit = [&](reading& op) {
+        op.prepare(zero.get());
+        reactor->submit(op);
+    };
+    submit(short_ones[0]); // two helpers begin, and wait again
+    submit(short_ones[1]);
+    REQUIRE(finish_all<reading>(*reactor, 2) == 2);
+    const descriptor last = new_socket(0);
+    operation_with_count long_one;
+    long_one.kind = operation_kind::connect;
+    long_one.fd = last.get();
+    long_one.address = name;
+    long_one.offset = sizeof address;
+    reactor->submit(long_one);
+    submit(short_ones[2]);
+    REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1);
+    CHECK(each_finished_once(short_ones));
+    CHECK(long_one.finishes == 0);
+    const descriptor accepted(plain_accept(listener.get())); // there is room for it
+    REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1);
+    CHECK(long_one.result == 0);
 }
 
 TEST_CASE("errors come back as negated numbers") {
@@ -1027,6 +1231,36 @@ TEST_CASE("a wake-up before, during or after parking is never lost") {
     CHECK(finish_all<polling>(*reactor, 1) == 1);
 }
 
+TEST_CASE("what has been seen, or what nobody waits for, does not keep the owner awake") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    const descriptor event = open_event();
+    SECTION("a wake-up that has ended one parking") {
+        work_list finished;
+        reactor->wake();
+        reactor->poll(finished, no_deadline);
+        CHECK(effort_of_waiting(*reactor) < 25'000'000);
+    }
+    SECTION("bytes that nobody reads") {
+        receiving in;
+        in.prepare(pair.near.native_handle());
+        reactor->submit(in);
+        put(pair.far.native_handle(), "for the one who reads");
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        put(pair.far.native_handle(), "for nobody");
+        CHECK(effort_of_waiting(*reactor) < 25'000'000);
+    }
+    SECTION("an event that a poll has been told of") {
+        polling op;
+        op.prepare(event.get());
+        reactor->submit(op);
+        raise_event(event);
+        REQUIRE(finish_all<polling>(*reactor, 1) == 1);
+        CHECK(effort_of_waiting(*reactor) < 25'000'000);
+    }
+}
+
 TEST_CASE("parking ends at its deadline and not before, also when signals interrupt it") {
     const no_leaked_descriptors descriptors;
     const auto reactor = make_reactor();
@@ -1138,6 +1372,27 @@ TEST_CASE("another thread harvests what a busy owner has, each answer exactly on
     CHECK(limited.timed_out);
     CHECK(look<operation_with_count>(*reactor) == 0);
     CHECK(reactor->in_flight() == 0);
+}
+
+TEST_CASE(
+    "a searching worker finds the event of a busy owner, looking at the kernel now and then") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const pipe_ends pipe;
+    reading op;
+    op.prepare(pipe.read.get());
+    reactor->submit(op);
+    pipe.put();
+    std::thread([&] {
+        std::size_t count = 0;
+        wait_until([&] {
+            work_list finished;
+            reactor->try_reap(finished);
+            count += count_finished<reading>(finished);
+            return count == 1;
+        });
+    }).join();
+    CHECK(op.result == 1);
 }
 
 TEST_CASE("a parked owner's answers are left to it") {
@@ -1275,6 +1530,23 @@ TEST_CASE("refusing ends what waits and refuses what comes later") {
     reactor->cancel(late);
     CHECK(look<reading>(*reactor) == 0);
     CHECK(reactor->in_flight() == 0);
+}
+
+TEST_CASE("refusing leaves alone what another reactor has given to the helpers") {
+    const no_leaked_descriptors descriptors;
+    const auto set = epoll_reactor::make_set();
+    epoll_reactor refuses(set);
+    epoll_reactor other(set);
+    const descriptor zero = open_zero();
+    std::vector<reading> operations(5);
+    for (reading& op : operations) {
+        op.prepare(zero.get());
+        other.submit(op); // no helper has been told of it yet
+    }
+    refuses.refuse_all();
+    CHECK(finish_all<reading>(other, operations.size()) == operations.size());
+    CHECK(each_finished_once(operations));
+    CHECK(operations.front().result == 1);
 }
 
 TEST_CASE(
