@@ -27,6 +27,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -697,6 +698,29 @@ TEST_CASE("a regular file is read and written by helpers, many operations at onc
     }
     CHECK(right);
     CHECK(reactor->in_flight() == 0);
+}
+
+TEST_CASE(
+    "a terminal, which cannot be tried, is read by a helper when there is something to read") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const descriptor terminal(checked(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "openpt"));
+    (void)checked(::unlockpt(terminal.get()), "unlockpt");
+    std::array<char, 64> path{};
+    REQUIRE(::ptsname_r(terminal.get(), path.data(), path.size()) == 0);
+    const descriptor program(checked(::open(path.data(), O_RDWR | O_NOCTTY | O_CLOEXEC), "open"));
+    reading op;
+    for (int round = 1; round <= 3; ++round) {
+        op.prepare(program.get());
+        reactor->submit(op);
+        REQUIRE(look<reading>(*reactor) == 0);
+        REQUIRE(op.answers == epoll_reactor::waiting); // no helper is blocked by it
+        REQUIRE(::write(terminal.get(), "\n", 1) == 1);
+        REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+        REQUIRE(op.result == 1);
+        REQUIRE(op.byte == '\n');
+    }
+    CHECK(op.finishes == 3);
 }
 
 TEST_CASE("a call that keeps a helper for long keeps no other call waiting") {
