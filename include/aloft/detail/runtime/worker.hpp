@@ -175,8 +175,8 @@ public:
         while (!spare_ || take_part()) {
             work_node* const node = next();
             if (node == nullptr) {
-                if (spare_ && !active_.load(std::memory_order_relaxed)) {
-                    continue;
+                if (std::exchange(retired_, false)) {
+                    continue; // it may be active again by now
                 }
                 break;
             }
@@ -482,6 +482,7 @@ private:
     atomic<unsigned char> attention_{high_waits}; // it has not looked yet
     std::uint64_t high_turns_ = 0;
     int ready_first_ = 0;
+    bool retired_ = false; // next() gave nothing because hogs are over
     timers timers_;
     std::unique_ptr<reactor> reactor_;
 };

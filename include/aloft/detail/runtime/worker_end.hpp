@@ -86,6 +86,7 @@ inline void worker::retire() noexcept {
     }
     give_away();
     shared_.idle.leave();
+    retired_ = true;
     // order(worker.active): release; what was given away is visible when it is activated again
     active_.store(false, std::memory_order_release);
     notify(shared_); // it may have been woken for somebody's work
