@@ -25,34 +25,21 @@ add_custom_target(tests)
 add_custom_target(tests_core)
 set(core_tests
     abandon
-    coroutine_layer
-    fairness
+    channel
     file
-    frame_allocator
     hog
-    resolve
     runtime
-    scheduler_small_queues
-    select
     shutdown
-    simulate
-    sleep_protocol
     spawn
-    start_handoff
     stop
-    strand
-    sync_wait
-    task
     task_group
     tcp
     timer
     when_all
-    windows_error
+    when_any
     windows_file
     windows_signal
     windows_tcp
-    with_stop
-    yield_offload
 )
 
 add_library(aloft_test_scheduler STATIC support/separate.cpp)
