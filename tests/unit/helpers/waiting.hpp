@@ -20,9 +20,10 @@
 
 namespace testing {
 
-/// With one worker: when it ends, what was spawned before has come as far as it can.
+/// With one worker: when it ends, the few tasks that were spawned before have come as far as they can. On a
+/// slow machine each of them may begin only in a fairness round, sixteen turns behind the last one.
 inline aloft::task<void> settle() {
-    for (int turns = 0; turns < 10; ++turns) {
+    for (int turns = 0; turns < 500; ++turns) {
         co_await aloft::yield();
     }
 }
