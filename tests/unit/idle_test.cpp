@@ -61,7 +61,6 @@ TEST_CASE("a sleeper that leaves by itself is not woken any more") {
     idle.sleep(1, false);
     CHECK(idle.leave_sleep(1));
     CHECK(idle.wake_one() == idle_workers::nobody);
-    CHECK(idle.wake_any() == idle_workers::nobody);
 }
 
 TEST_CASE("at most half of the workers search") {
@@ -79,18 +78,6 @@ TEST_CASE("a searcher that goes to sleep does not count as a searcher any more")
     CHECK(idle.begin_search());
     idle.sleep(0, true);
     CHECK(idle.wake_one() == 0);
-}
-
-TEST_CASE("at shutdown every sleeper is woken regardless of who searches") {
-    idle_workers idle(4);
-    for (std::size_t i = 0; i < 4; ++i) {
-        idle.sleep(i, false);
-    }
-    std::size_t woken = 0;
-    while (idle.wake_any() != idle_workers::nobody) {
-        ++woken;
-    }
-    CHECK(woken == 4);
 }
 
 // ---- nothing is lost ----

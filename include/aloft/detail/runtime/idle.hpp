@@ -161,12 +161,6 @@ public:
         return take_last();
     }
 
-    /// A sleeper regardless of who searches: for shutdown.
-    [[nodiscard]] std::size_t wake_any() noexcept {
-        const spin_guard guard(lock_);
-        return sleepers_.empty() ? nobody : take_last();
-    }
-
     /// The word that pushers read; see local_worker.hpp.
     [[nodiscard]] const atomic<std::uint64_t>& state() const noexcept { return state_; }
 

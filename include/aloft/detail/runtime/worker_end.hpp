@@ -127,18 +127,12 @@ inline void worker::terminate_if_done() noexcept {
     }
 }
 
+/// Each once, whether it sleeps, is about to, or is dormant: a wake-up is kept until the worker parks. Not
+/// those in the list of sleepers until it is empty: who goes back to sleep meanwhile would be woken again,
+/// and with many workers the list might never be empty.
 inline void worker::wake_everybody(shared_work& shared) noexcept {
-    for (;;) {
-        const std::size_t sleeper = shared.idle.wake_any();
-        if (sleeper == idle_workers::nobody) {
-            break;
-        }
-        shared.workers[sleeper].wake();
-    }
     for (worker* const each : shared.workers) {
-        if (each->spare_) {
-            each->wake(); // it may be dormant
-        }
+        each->wake();
     }
 }
 
