@@ -19,7 +19,6 @@
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/error.hpp>
 
-#include <concepts>
 #include <coroutine>
 #include <exception>
 #include <type_traits>
@@ -98,6 +97,11 @@ private:
 
 /// The function, until it is awaited. The awaiter refers to it: it stays for the whole co_await.
 template <class F>
+concept can_be_offloaded = requires(std::decay_t<F>& function) {
+    function(); // a copy is called, without arguments
+};
+
+template <class F>
 class [[nodiscard]] offload_awaitable {
 public:
     template <class G>
@@ -129,8 +133,7 @@ private:
 /// Cancellation: a call that runs is waited for; one that has not begun when the task or the runtime
 /// is stopped ends with std::errc::operation_canceled.
 /// Cost: two thread switches (some microseconds), no allocation.
-template <class F>
-    requires std::invocable<std::decay_t<F>&>
+template <detail::can_be_offloaded F>
 [[nodiscard]] auto offload(F&& function) {
     return detail::guard_temporary<detail::is_endangered_temporary<F>>(
         detail::offload_awaitable<std::decay_t<F>>(std::in_place, std::forward<F>(function)));

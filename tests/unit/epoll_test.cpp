@@ -113,6 +113,28 @@ void put_with_descriptor(int socket, std::string_view text) {
     return name_end != std::string::npos && line.compare(name_end + 2, 1, "S") == 0;
 }
 
+/// Reads away what fill() has sent from the other end.
+void drain(int socket) {
+    std::vector<char> sink(1 << 20);
+    while (::recv(socket, sink.data(), sink.size(), MSG_DONTWAIT) > 0) {
+    }
+}
+
+/// Begins to wait for what comes to a socket.
+void begin_waiting(aloft::detail::reactor& reactor, receiving& in, int socket) {
+    in.prepare(socket);
+    reactor.submit(in);
+    REQUIRE(look<receiving>(reactor) == 0);
+}
+
+/// Sends from the other end: what waits gets it, and nothing else ends.
+void send_to_waiting(aloft::detail::reactor& reactor, const receiving& in, int from,
+                     std::string_view text) {
+    put(from, text);
+    REQUIRE(finish_all<receiving>(reactor, 1) == 1);
+    REQUIRE(in.text() == text);
+}
+
 /// The processor's time that this thread spends in waiting while nothing happens.
 [[nodiscard]] std::int64_t effort_of_waiting(aloft::detail::reactor& reactor) {
     const auto spent = [] {
@@ -202,13 +224,12 @@ TEST_CASE("a write does not overtake one that waits, though there is room by now
     first.prepare(near, "first");
     reactor->submit(first);
     REQUIRE(look<sending>(*reactor) == 0);
-    std::vector<char> sink(1 << 20);
-    while (::recv(far, sink.data(), sink.size(), MSG_DONTWAIT) > 0) {
-    }
+    drain(far);
     sending second;
     second.prepare(near, "second");
     reactor->submit(second);
     CHECK(finish_all<sending>(*reactor, 2) == 2);
+    std::array<char, 64> sink{};
     const ssize_t got = ::recv(far, sink.data(), sink.size(), MSG_DONTWAIT);
     CHECK(std::string_view(sink.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))) ==
           "firstsecond");
@@ -269,9 +290,7 @@ TEST_CASE("polls with different wishes at one descriptor end with their own even
     CHECK(finish_all<polling>(*reactor, 1) == 1);
     CHECK(in.result == POLLIN);
     CHECK(out.finishes == 0);
-    std::vector<char> sink(1 << 20);
-    while (::recv(pair.far.native_handle(), sink.data(), sink.size(), MSG_DONTWAIT) > 0) {
-    }
+    drain(pair.far.native_handle());
     CHECK(finish_all<polling>(*reactor, 1) == 1);
     CHECK(out.result == POLLOUT);
 }
@@ -321,9 +340,7 @@ TEST_CASE("a poll that ends leaves awake what waits beside it") {
     out.flags = POLLOUT;
     reactor->submit(out);
     REQUIRE(look<operation_with_count>(*reactor) == 0);
-    std::vector<char> sink(1 << 20);
-    while (::recv(pair.far.native_handle(), sink.data(), sink.size(), MSG_DONTWAIT) > 0) {
-    }
+    drain(pair.far.native_handle());
     REQUIRE(finish_all<operation_with_count>(*reactor, 1) == 1);
     CHECK(out.result == POLLOUT);
     put(pair.far.native_handle(), "hello");
@@ -343,12 +360,8 @@ TEST_CASE("a number that the library has closed means the next file") {
         REQUIRE((number == -1 || near == number)); // the same one, again and again
         number = near;
         receiving in;
-        in.prepare(near);
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
-        put(pair.far.native_handle(), "hello");
-        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
-        REQUIRE(in.text() == "hello");
+        begin_waiting(*reactor, in, near);
+        send_to_waiting(*reactor, in, pair.far.native_handle(), "hello");
     }
 }
 
@@ -359,9 +372,7 @@ TEST_CASE("what waits at a number that the library closes ends when the number i
     const stream_pair next = tcp_pair();
     const int number = former.near.native_handle();
     receiving first;
-    first.prepare(number);
-    reactor->submit(first);
-    REQUIRE(look<receiving>(*reactor) == 0);
+    begin_waiting(*reactor, first, number);
     aloft::detail::end_descriptor_epoch(number);
     (void)checked(::dup2(next.near.native_handle(), number), "dup2"); // closes it, and uses it
     receiving second;
@@ -406,27 +417,15 @@ TEST_CASE("a number goes on as before when one that shares its epoch is closed")
     const int near = pair.near.native_handle();
     const int neighbour = near + static_cast<int>(aloft::detail::descriptor_epoch_count);
     receiving first;
-    first.prepare(near);
-    reactor->submit(first);
-    REQUIRE(look<receiving>(*reactor) == 0);
+    begin_waiting(*reactor, first, near);
     aloft::detail::end_descriptor_epoch(neighbour); // while something waits
     receiving second;
-    second.prepare(near);
-    reactor->submit(second);
-    REQUIRE(look<receiving>(*reactor) == 0);
-    put(pair.far.native_handle(), "one");
-    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
-    CHECK(first.text() == "one");
-    put(pair.far.native_handle(), "two");
-    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
-    CHECK(second.text() == "two");
+    begin_waiting(*reactor, second, near);
+    send_to_waiting(*reactor, first, pair.far.native_handle(), "one");
+    send_to_waiting(*reactor, second, pair.far.native_handle(), "two");
     aloft::detail::end_descriptor_epoch(neighbour); // while nothing waits: it is registered anew
-    first.prepare(near);
-    reactor->submit(first);
-    REQUIRE(look<receiving>(*reactor) == 0);
-    put(pair.far.native_handle(), "three");
-    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
-    CHECK(first.text() == "three");
+    begin_waiting(*reactor, first, near);
+    send_to_waiting(*reactor, first, pair.far.native_handle(), "three");
 }
 
 TEST_CASE("what was known of a number's file is not believed of its next one") {
@@ -459,15 +458,11 @@ TEST_CASE("what was known of a number's file is not believed of its next one") {
         const stream_pair next = unix_pair();
         const descriptor number(checked(::dup(former.near.native_handle()), "dup"));
         receiving in;
-        in.prepare(number.get());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, number.get());
         put(former.far.native_handle(), "short");
         REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
         use_again(number.get(), next.near.native_handle());
-        in.prepare(number.get());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, number.get());
         put_with_descriptor(next.far.native_handle(), "with one");
         put(next.far.native_handle(), "last");
         REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
@@ -867,9 +862,7 @@ TEST_CASE("the end, or a reset, right behind a short read is seen") {
     for (int round = 0; round < 100; ++round) {
         stream_pair pair = tcp_pair();
         receiving in;
-        in.prepare(pair.near.native_handle());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, pair.near.native_handle());
         put(pair.far.native_handle(), "short");
         if (round % 2 == 0) {
             REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
@@ -894,9 +887,7 @@ TEST_CASE("bytes behind urgent data are not stranded") {
     const int far = pair.far.native_handle();
     for (int round = 0; round < 50; ++round) {
         receiving in;
-        in.prepare(pair.near.native_handle());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, pair.near.native_handle());
         put(far, "abc");
         REQUIRE(::send(far, "!", 1, MSG_OOB) == 1);
         put(far, "def");
@@ -944,9 +935,7 @@ TEST_CASE("datagrams are received one by one, and none waits for the next") {
     const descriptor far(ends[1]);
     receiving in;
     for (int round = 0; round < 10; ++round) {
-        in.prepare(near.get());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, near.get());
         put(far.get(), "one");
         put(far.get(), "two");
         REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
@@ -1013,9 +1002,7 @@ TEST_CASE("bytes that were only peeked at are still there for the next read") {
     in.prepare(pair.near.native_handle());
     in.flags = MSG_PEEK;
     reactor->submit(in);
-    put(pair.far.native_handle(), "bytes");
-    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
-    REQUIRE(in.text() == "bytes");
+    send_to_waiting(*reactor, in, pair.far.native_handle(), "bytes");
     in.prepare(pair.near.native_handle());
     in.flags = 0;
     reactor->submit(in);
@@ -1065,9 +1052,7 @@ TEST_CASE("an end or an error that comes alone ends what waits") {
         const descriptor near(checked(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
         (void)checked(::connect(near.get(), name, length), "connect");
         receiving in;
-        in.prepare(near.get());
-        reactor->submit(in);
-        REQUIRE(look<receiving>(*reactor) == 0);
+        begin_waiting(*reactor, in, near.get());
         gone.reset();
         put(near.get(), "anybody?");
         REQUIRE(finish_all<receiving>(*reactor, 1) == 1);

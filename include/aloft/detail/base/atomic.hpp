@@ -35,8 +35,8 @@ inline void full_fence() noexcept {
 #if ALOFT_TSAN && defined(__GNUC__)
     __sync_synchronize(); // GCC warns about atomic_thread_fence under the thread sanitizer
 #elif defined(__clang__) && defined(__x86_64__)
-    asm volatile("lock; orl $0, (%%rsp)" ::
-                     : "memory", "cc"); // half the time of the mfence it emits
+    // Any locked instruction is a full fence, and takes less time than the mfence that clang emits.
+    asm volatile("lock; orl $0, (%%rsp)" ::: "memory", "cc");
 #else
     std::atomic_thread_fence(std::memory_order_seq_cst);
 #endif

@@ -97,11 +97,11 @@ public:
         }
     }
 
-    /// Owner: whether there are so many items, as far as it can tell without asking for less.
+    /// Owner: whether at least so many items are left. Thieves may take some meanwhile.
     [[nodiscard]] bool has_at_least(std::size_t items) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
         const auto wanted = static_cast<std::int64_t>(items);
-        if (bottom - (end_ - capacity) < wanted) { // not even if nobody has stolen since
+        if (bottom - (end_ - capacity) < wanted) { // thieves can only have left fewer
             return false;
         }
         // order(deque.top): acquire; the thief has read the slots that are to be overwritten

@@ -154,10 +154,14 @@ private:
     // Large, because malloc touches a page on either side of an aligned block. What is never cut is
     // never touched.
     static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
+    static constexpr std::align_val_t slab_alignment{slab_bytes};
     static constexpr std::uint32_t slabs_until_populated = 4;
-    static constexpr std::uint32_t spread_frames = 4 * frame_batch;
-    static constexpr std::uint32_t spread_step = 27; // neighbours are 19 frames apart in time
     static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
+
+    // Of a batch that is spread, every frame is used once; neighbours are 19 frames apart in time.
+    static constexpr std::uint32_t spread_frames = 4 * frame_batch;
+    static constexpr std::uint32_t spread_step = 27;
+    static_assert(spread_step % 2 != 0 && (frame_batch & (frame_batch - 1)) == 0);
 
     [[nodiscard]] static constexpr std::size_t frame_size(std::size_t size_class) noexcept {
         return (size_class + 1) * frame_class_bytes;
@@ -189,7 +193,7 @@ private:
     }
 
     [[nodiscard]] static slab* make_slab(std::size_t size_class, bool populated) {
-        void* const memory = ::operator new(slab_bytes - first_frame, std::align_val_t{slab_bytes});
+        void* const memory = ::operator new(slab_bytes - first_frame, slab_alignment);
         if (populated && populate_memory != nullptr) {
             populate_memory(memory, slab_bytes - first_frame);
         }
@@ -249,9 +253,7 @@ private:
         }
     }
 
-    static void give_back(slab& whole) noexcept {
-        ::operator delete(&whole, std::align_val_t{slab_bytes});
-    }
+    static void give_back(slab& whole) noexcept { ::operator delete(&whole, slab_alignment); }
 
     /// Its frames will be cut anew, one behind the other.
     static void add_spare(shelf& s, slab& whole) noexcept {

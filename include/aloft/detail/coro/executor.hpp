@@ -81,7 +81,7 @@ public:
     /// To be called when work was made visible in a worker's queue while somebody slept.
     virtual void wake_for_work() noexcept = 0;
 
-    /// To be called by a worker that has many forks while others have nothing: local_worker.hpp, 5.
+    /// To be called by a worker that has many forks while others may have nothing: local_worker.hpp, 5.
     virtual void share_forks() noexcept {}
 
     virtual void run_blocking(blocking_call& call) noexcept = 0;

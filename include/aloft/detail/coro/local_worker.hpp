@@ -18,9 +18,9 @@
 //    is woken for the one task that it will find as soon as the running one suspends. Searchers,
 //    and workers that are about to sleep, see it. If the running task goes on for long this time,
 //    the watcher wakes somebody (watcher.hpp).
-// 5. Others steal forks one by one, which costs both sides several cache misses each. So while
-//    somebody searches or sleeps, who has many forks moves the older half of them to where others
-//    take as many at once as they like.
+// 5. Others steal forks one by one, which costs both sides several cache misses each. So who has many
+//    forks moves the oldest of them to where others take as many at once as they like, while somebody
+//    searches or sleeps or has done so lately, that is, while fences are not light.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -68,18 +68,14 @@ struct local_worker {
 
     ALOFT_ALWAYS_INLINE void published() noexcept {
         if (!fence_lightly()) [[unlikely]] {
-            if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
-                exec->wake_for_work();
-            }
+            wake_if_called_for();
         }
     }
 
     /// The same for `forks`. Somebody may be waiting for more than one of them: see 5.
     ALOFT_ALWAYS_INLINE void published_fork() noexcept {
         if (!fence_lightly()) [[unlikely]] {
-            if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
-                exec->wake_for_work();
-            }
+            wake_if_called_for();
             if (forks.has_at_least(many_forks)) {
                 exec->share_forks();
             }
@@ -119,6 +115,13 @@ struct local_worker {
 
 protected:
     ~local_worker() = default;
+
+private:
+    ALOFT_ALWAYS_INLINE void wake_if_called_for() const noexcept {
+        if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
+            exec->wake_for_work();
+        }
+    }
 };
 
 constinit inline thread_local local_worker* thread_local_worker = nullptr;

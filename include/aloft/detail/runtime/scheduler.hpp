@@ -201,8 +201,7 @@ public:
     }
 
     void run_blocking(blocking_call& call) noexcept override {
-        const visit here(
-            visitors_); // what was answered may end, and the pool is touched behind that
+        const visit here(visitors_); // what is answered may end, and the pool is touched behind it
         blocking_.run(call);
     }
     void withdraw_blocking(blocking_call& call) noexcept override {

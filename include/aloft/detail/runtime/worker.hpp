@@ -141,7 +141,7 @@ public:
         published();
     }
 
-    /// Others have nothing to do: the older half of the forks goes to where everybody takes from.
+    /// Others may have nothing to do: the oldest forks go to where everybody takes from.
     void share_forks() noexcept {
         if (shared_.inject.empty()) {
             work_list moved;

@@ -8,8 +8,9 @@
 // one, who takes each of them at once makes both sides miss their caches several times for it, and
 // the other's fences are full ones as long as somebody searches. So a worker that has found work
 // elsewhere a few times in a row, and was done with it within a microsecond each time, lets some
-// gather before it looks again. It counts as running meanwhile, as one that is inside a task: nobody
-// relies on it, and it looks at everything before it sleeps.
+// gather before it looks again. It counts as running meanwhile, as one that is inside a task, because
+// whoever finds work stops searching, and the first look behind that takes found_at_: nobody relies on
+// it, and it looks at everything before it sleeps.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
