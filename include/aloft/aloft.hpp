@@ -49,6 +49,7 @@
 #include <aloft/task_local.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
+#include <aloft/udp.hpp>
 #include <aloft/version.hpp>
 #include <aloft/watch_channel.hpp>
 #include <aloft/when_all.hpp>

@@ -69,6 +69,17 @@ public:
         refusals_ = probability;
         return *this;
     }
+    /// A datagram is lost on its way. Default 0. (One that finds the receiver's buffer full is lost too;
+    /// and by default already one overtakes another.)
+    simulation_options& lost_datagrams(double probability) noexcept {
+        lost_datagrams_ = probability;
+        return *this;
+    }
+    /// A datagram that is not lost arrives twice. Default 0.
+    simulation_options& doubled_datagrams(double probability) noexcept {
+        doubled_datagrams_ = probability;
+        return *this;
+    }
     /// A write to a file finds the disk full, an operation on a file fails, or a file cannot be opened:
     /// ENOSPC, EIO, EMFILE. Default 0.
     simulation_options& disk_faults(double probability) noexcept {
@@ -88,7 +99,8 @@ public:
         disk_bytes_ = most;
         return *this;
     }
-    /// How many bytes may be under way in one direction of a connection. Default 65536.
+    /// How many bytes may be under way in one direction of a connection, and how many bytes of datagrams
+    /// may wait at a socket. Default 65536.
     simulation_options& window_bytes(std::size_t most) noexcept {
         window_bytes_ = most;
         return *this;
@@ -123,6 +135,8 @@ public:
     [[nodiscard]] double short_transfers() const noexcept { return short_transfers_; }
     [[nodiscard]] double resets() const noexcept { return resets_; }
     [[nodiscard]] double refusals() const noexcept { return refusals_; }
+    [[nodiscard]] double lost_datagrams() const noexcept { return lost_datagrams_; }
+    [[nodiscard]] double doubled_datagrams() const noexcept { return doubled_datagrams_; }
     [[nodiscard]] double disk_faults() const noexcept { return disk_faults_; }
     [[nodiscard]] double deaf_to_stop() const noexcept { return deaf_to_stop_; }
     [[nodiscard]] std::size_t disk_bytes() const noexcept { return disk_bytes_; }
@@ -144,6 +158,8 @@ private:
     double short_transfers_ = 0.25;
     double resets_ = 0;
     double refusals_ = 0;
+    double lost_datagrams_ = 0;
+    double doubled_datagrams_ = 0;
     double disk_faults_ = 0;
     double deaf_to_stop_ = 0.25;
     std::size_t disk_bytes_ = static_cast<std::size_t>(-1);

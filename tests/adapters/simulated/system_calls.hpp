@@ -134,7 +134,8 @@ int socket(int domain, int type, int protocol) noexcept {
     if (aloft::detail::simulated_calls* const world = aloft::detail::simulated_here();
         tcp && world != nullptr) {
         ++ledger().opened;
-        return aloft::detail::simulated_answer(world->open_socket(domain == AF_INET6));
+        return aloft::detail::simulated_answer(
+            world->open_socket(aloft::detail::transport_kind::tcp, domain == AF_INET6));
     }
     if (tcp && ledger().peer != nullptr) {
         ++ledger().opened;

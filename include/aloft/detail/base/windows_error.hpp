@@ -50,6 +50,7 @@ inline constexpr windows_error_name windows_error_names[] = {
     {1229, std::errc::not_connected},                 // ERROR_CONNECTION_INVALID
     {1231, std::errc::network_unreachable},           // ERROR_NETWORK_UNREACHABLE
     {1232, std::errc::host_unreachable},              // ERROR_HOST_UNREACHABLE
+    {1234, std::errc::connection_refused},            // ERROR_PORT_UNREACHABLE
     {1236, std::errc::connection_aborted},            // ERROR_CONNECTION_ABORTED
     {1450, std::errc::not_enough_memory},             // ERROR_NO_SYSTEM_RESOURCES
     {10004, std::errc::interrupted},                  // WSAEINTR
@@ -61,6 +62,7 @@ inline constexpr windows_error_name windows_error_names[] = {
     {10035, std::errc::operation_would_block},        // WSAEWOULDBLOCK
     {10036, std::errc::operation_in_progress},        // WSAEINPROGRESS
     {10038, std::errc::not_a_socket},                 // WSAENOTSOCK
+    {10039, std::errc::destination_address_required}, // WSAEDESTADDRREQ
     {10040, std::errc::message_size},                 // WSAEMSGSIZE
     {10043, std::errc::protocol_not_supported},       // WSAEPROTONOSUPPORT
     {10045, std::errc::operation_not_supported},      // WSAEOPNOTSUPP

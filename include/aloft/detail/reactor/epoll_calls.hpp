@@ -10,6 +10,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/reactor/datagram.hpp>
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
@@ -52,7 +53,8 @@ template <class Call>
 /// Whether it waits for a descriptor to take something.
 [[nodiscard]] inline bool is_writer(operation_kind kind) noexcept {
     return kind == operation_kind::write || kind == operation_kind::write_vector ||
-           kind == operation_kind::send || kind == operation_kind::connect;
+           kind == operation_kind::send || kind == operation_kind::send_message ||
+           kind == operation_kind::connect;
 }
 /// Whether there is nothing to wait for, only a call that may take long.
 [[nodiscard]] inline bool is_long_call(operation_kind kind) noexcept {
@@ -159,6 +161,16 @@ inline void set_never_blocking(int fd) noexcept {
     case operation_kind::send:
         return answer_of([&] {
             return ::send(op.fd, op.address, op.length, static_cast<int>(op.flags) | MSG_DONTWAIT);
+        });
+    case operation_kind::receive_message:
+        return answer_of([&] {
+            return ::recvmsg(op.fd, static_cast<datagram_message*>(op.address)->header(),
+                             MSG_DONTWAIT);
+        });
+    case operation_kind::send_message:
+        return answer_of([&] {
+            return ::sendmsg(op.fd, static_cast<datagram_message*>(op.address)->header(),
+                             static_cast<int>(op.flags) | MSG_DONTWAIT);
         });
     case operation_kind::accept:
         return answer_of([&] {

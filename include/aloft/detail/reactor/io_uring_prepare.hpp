@@ -4,6 +4,7 @@
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
+#include <aloft/detail/reactor/datagram.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
 #include <fcntl.h>
@@ -35,6 +36,13 @@ inline void prepare(io_uring_sqe* sqe, const operation& op) noexcept {
         return;
     case operation_kind::send:
         io_uring_prep_send(sqe, op.fd, op.address, op.length, static_cast<int>(op.flags));
+        return;
+    case operation_kind::receive_message:
+        io_uring_prep_recvmsg(sqe, op.fd, static_cast<datagram_message*>(op.address)->header(), 0);
+        return;
+    case operation_kind::send_message:
+        io_uring_prep_sendmsg(sqe, op.fd, static_cast<datagram_message*>(op.address)->header(),
+                              op.flags);
         return;
     case operation_kind::accept:
         io_uring_prep_accept(sqe, op.fd, static_cast<sockaddr*>(op.address),

@@ -10,6 +10,7 @@
 #if defined(_WIN32)
 
 #include <aloft/detail/base/atomic.hpp>
+#include <aloft/detail/reactor/datagram.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/windows_handle.hpp>
 
@@ -105,6 +106,20 @@ inline constexpr std::int32_t will_be_answered = 1;
             ::WSARecv(socket_of(op.fd), &buffer, 1, nullptr, &flags, overlapped, nullptr) == 0);
     case operation_kind::send:
         return begun(::WSASend(socket_of(op.fd), &buffer, 1, nullptr, 0, overlapped, nullptr) == 0);
+    case operation_kind::receive_message: {
+        auto& message = *static_cast<datagram_message*>(op.address);
+        return begun(::WSARecvFrom(socket_of(op.fd), message.parts(), 2, nullptr, message.flags(),
+                                   message.name(), message.name_length(), overlapped,
+                                   nullptr) == 0);
+    }
+    case operation_kind::send_message: {
+        auto& message = *static_cast<datagram_message*>(op.address);
+        if (message.size() > longest_datagram(false)) {
+            return -WSAEMSGSIZE; // Wine would give this, and a packet too
+        }
+        return begun(::WSASendTo(socket_of(op.fd), message.parts(), 1, nullptr, 0, message.name(),
+                                 *message.name_length(), overlapped, nullptr) == 0);
+    }
     case operation_kind::accept: {
         const SOCKET accepted = static_cast<SOCKET>(reinterpret_cast<std::uintptr_t>(op.second));
         const DWORD room = op.length;

@@ -44,19 +44,21 @@ namespace aloft::inline ALOFT_ABI::detail {
 class reactor;
 
 enum class operation_kind : std::uint8_t {
-    read,         // fd, address, length, offset (current_position: the file's own)
-    write,        // fd, address, length, offset
-    read_vector,  // fd, address = iovec array, length = count, offset
-    write_vector, // fd, address = iovec array, length = count, offset
-    receive,      // fd, address, length, flags
-    send,         // fd, address, length, flags
-    accept,       // fd, address = sockaddr, second = its length, flags
-    connect,      // fd, address = sockaddr, offset = its length
-    open,         // address = path, flags, length = permissions
-    close,        // fd
-    sync,         // fd, flags: 1 = data only
-    file_size,    // fd, address = the platform's status record
-    poll,         // fd, flags = poll bits
+    read,            // fd, address, length, offset (current_position: the file's own)
+    write,           // fd, address, length, offset
+    read_vector,     // fd, address = iovec array, length = count, offset
+    write_vector,    // fd, address = iovec array, length = count, offset
+    receive,         // fd, address, length, flags
+    send,            // fd, address, length, flags
+    receive_message, // fd, address = datagram_message, length = room
+    send_message,    // fd, address = datagram_message, length, flags
+    accept,          // fd, address = sockaddr, second = its length, flags
+    connect,         // fd, address = sockaddr, offset = its length
+    open,            // address = path, flags, length = permissions
+    close,           // fd
+    sync,            // fd, flags: 1 = data only
+    file_size,       // fd, address = the platform's status record
+    poll,            // fd, flags = poll bits
 };
 
 inline constexpr std::uint64_t current_position = ~std::uint64_t{0};

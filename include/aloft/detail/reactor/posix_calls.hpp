@@ -22,11 +22,12 @@ namespace aloft::inline ALOFT_ABI::detail {
     return result;
 }
 
-[[nodiscard]] inline int call_socket(bool v6) {
+[[nodiscard]] inline int call_socket(transport_kind kind, bool v6) {
     if (simulated_calls* const world = simulated_here()) {
-        return simulated_answer(world->open_socket(v6));
+        return simulated_answer(world->open_socket(kind, v6));
     }
-    return ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int type = kind == transport_kind::udp ? SOCK_DGRAM : SOCK_STREAM;
+    return ::socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
 }
 
 [[nodiscard]] inline int call_bind(int fd, const sockaddr* address, socklen_t length) {
@@ -35,6 +36,15 @@ namespace aloft::inline ALOFT_ABI::detail {
             simulated_call([&](simulated_calls& world) { return world.bind_socket(fd, address); }));
     }
     return ::bind(fd, address, length);
+}
+
+/// Not for what has to wait until it is connected.
+[[nodiscard]] inline int call_connect_now(int fd, const sockaddr* address, socklen_t length) {
+    if (is_simulated(fd)) {
+        return simulated_answer(
+            simulated_call([&](simulated_calls& world) { return world.connect_now(fd, address); }));
+    }
+    return ::connect(fd, address, length);
 }
 
 [[nodiscard]] inline int call_listen(int fd, int backlog) {
@@ -62,8 +72,9 @@ namespace aloft::inline ALOFT_ABI::detail {
 }
 
 /// A simulated socket takes every option and heeds none.
-[[nodiscard]] inline int call_setsockopt(int fd, int level, int option, int value) {
-    return is_simulated(fd) ? 0 : ::setsockopt(fd, level, option, &value, sizeof value);
+[[nodiscard]] inline int call_setsockopt(int fd, int level, int option, const void* value,
+                                         socklen_t bytes) {
+    return is_simulated(fd) ? 0 : ::setsockopt(fd, level, option, value, bytes);
 }
 
 inline void call_shutdown(int fd, int how) {

@@ -22,8 +22,9 @@ public:
     static constexpr int first_descriptor = 1 << 30;
 
     // Each gives 0 or more, or a negated error number of <cerrno>.
-    [[nodiscard]] virtual int open_socket(bool v6) = 0;
+    [[nodiscard]] virtual int open_socket(transport_kind kind, bool v6) = 0;
     [[nodiscard]] virtual int bind_socket(int fd, const sockaddr* address) = 0;
+    [[nodiscard]] virtual int connect_now(int fd, const sockaddr* address) = 0;
     [[nodiscard]] virtual int listen_on(int fd, int backlog) = 0;
     [[nodiscard]] virtual int name_of(int fd, bool peer, sockaddr* address, socklen_t* length) = 0;
     [[nodiscard]] virtual int shut_down(int fd, int how) = 0;

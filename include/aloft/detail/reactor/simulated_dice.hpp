@@ -31,6 +31,8 @@ public:
         check("short_transfers", options.short_transfers());
         check("resets", options.resets());
         check("refusals", options.refusals());
+        check("lost_datagrams", options.lost_datagrams());
+        check("doubled_datagrams", options.doubled_datagrams());
         check("disk_faults", options.disk_faults());
         check("deaf_to_stop", options.deaf_to_stop());
         check("latency", options.latency());

@@ -21,6 +21,7 @@
 #include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 #include <aloft/detail/reactor/simulated_calls.hpp>
+#include <aloft/detail/reactor/simulated_datagrams.hpp>
 #include <aloft/detail/reactor/simulated_disk.hpp>
 #include <aloft/detail/reactor/simulated_network.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
@@ -42,7 +43,7 @@ class simulated_kernel final : public reactor,
                                private simulated_surroundings {
 public:
     simulated_kernel(std::uint64_t seed, const simulation_options& options)
-        : simulated_dice(seed, options), disk_(*this), network_(*this) {}
+        : simulated_dice(seed, options), disk_(*this), network_(*this), datagrams_(*this) {}
     ~simulated_kernel() override { events_.clear(); }
 
     // ---- time --------------------------------------------------------------------------------
@@ -137,19 +138,27 @@ public:
 
     // ---- direct calls ------------------------------------------------------------------------
 
-    [[nodiscard]] int open_socket(bool v6) override { return give_descriptor(network_.open(v6)); }
+    [[nodiscard]] int open_socket(transport_kind kind, bool v6) override {
+        return kind == transport_kind::udp ? give_descriptor(datagrams_.open(v6))
+                                           : give_descriptor(network_.open(v6));
+    }
 
     [[nodiscard]] int bind_socket(int fd, const sockaddr* address) override {
         return with_socket(
-            fd, [&](simulated_network::socket& s) { return s.bind(from_socket_address(address)); });
+            fd, [&](simulated_socket& s) { return s.bind(from_socket_address(address)); });
+    }
+
+    [[nodiscard]] int connect_now(int fd, const sockaddr* address) override {
+        return with_socket(
+            fd, [&](simulated_socket& s) { return s.connect_now(from_socket_address(address)); });
     }
 
     [[nodiscard]] int listen_on(int fd, int backlog) override {
-        return with_socket(fd, [&](simulated_network::socket& s) { return s.listen(backlog); });
+        return with_socket(fd, [&](simulated_socket& s) { return s.listen(backlog); });
     }
 
     [[nodiscard]] int name_of(int fd, bool peer, sockaddr* address, socklen_t* length) override {
-        return with_socket(fd, [&](simulated_network::socket& s) {
+        return with_socket(fd, [&](simulated_socket& s) {
             const raw_endpoint* const name = peer ? s.remote() : &s.local();
             if (name == nullptr) {
                 return -ENOTCONN;
@@ -162,7 +171,7 @@ public:
     }
 
     [[nodiscard]] int shut_down(int fd, int how) override {
-        return with_socket(fd, [&](simulated_network::socket& s) { return s.shut_down(how); });
+        return with_socket(fd, [&](simulated_socket& s) { return s.shut_down(how); });
     }
 
     void close_descriptor(int fd) override { (void)close(fd); }
@@ -183,8 +192,9 @@ private:
 
     [[nodiscard]] static const char* name_of(operation_kind kind) noexcept {
         static constexpr const char* names[] = {
-            "read",    "write", "read_vector", "write_vector", "receive",   "send", "accept",
-            "connect", "open",  "close",       "sync",         "file_size", "poll"};
+            "read", "write",           "read_vector",  "write_vector", "receive",
+            "send", "receive_message", "send_message", "accept",       "connect",
+            "open", "close",           "sync",         "file_size",    "poll"};
         return names[static_cast<std::size_t>(kind)];
     }
 
@@ -280,7 +290,7 @@ private:
         if (found == descriptors_.end()) {
             return -EBADF;
         }
-        auto* const s = dynamic_cast<simulated_network::socket*>(found->second.get());
+        auto* const s = dynamic_cast<simulated_socket*>(found->second.get());
         return s == nullptr ? -ENOTSOCK : call(*s);
     }
 
@@ -294,6 +304,7 @@ private:
     bool refusing_ = false;
     simulated_disk disk_;
     simulated_network network_;
+    simulated_datagrams datagrams_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -15,8 +15,8 @@
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
-#include <aloft/detail/reactor/simulated_object.hpp>
-#include <aloft/detail/reactor/socket_address.hpp>
+#include <aloft/detail/reactor/simulated_ports.hpp>
+#include <aloft/detail/reactor/simulated_socket.hpp>
 #if defined(_WIN32)
 #include <aloft/detail/reactor/windows_simulation.hpp>
 #else
@@ -28,7 +28,6 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -36,7 +35,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class simulated_network {
 public:
-    class socket final : public simulated_object, public std::enable_shared_from_this<socket> {
+    class socket final : public simulated_socket, public std::enable_shared_from_this<socket> {
     public:
         socket(simulated_network& network, bool v6) : network_(network) { local_.v6 = v6; }
 
@@ -73,8 +72,7 @@ public:
             return error_ != 0 ? ready | POLLERR : ready;
         }
 
-        /// The rest of what the program may do with it; 0 or a negated error number.
-        [[nodiscard]] int bind(const raw_endpoint& to) {
+        [[nodiscard]] int bind(const raw_endpoint& to) override {
             if (to.v6 != local_.v6) {
                 return -EAFNOSUPPORT;
             }
@@ -83,28 +81,28 @@ public:
             }
             raw_endpoint wanted = to;
             if (wanted.port == 0) {
-                wanted.port = network_.free_port();
-            } else if (network_.listener_at(wanted) != nullptr) {
+                wanted.port = network_.ports_.free_port();
+            } else if (network_.ports_.at(wanted) != nullptr) {
                 return -EADDRINUSE;
             }
             local_ = wanted;
             return 0;
         }
 
-        [[nodiscard]] int listen(int backlog) {
+        [[nodiscard]] int listen(int backlog) override {
             if (phase_ != phase_kind::fresh || local_.port == 0) {
                 return -EINVAL;
             }
-            if (network_.listener_at(local_) != nullptr) {
+            if (network_.ports_.at(local_) != nullptr) {
                 return -EADDRINUSE;
             }
             backlog_ = static_cast<std::size_t>((std::max)(backlog, 1));
             phase_ = phase_kind::listening;
-            network_.listeners_[local_] = weak_from_this();
+            network_.ports_.take(local_, weak_from_this());
             return 0;
         }
 
-        [[nodiscard]] int shut_down(int how) {
+        [[nodiscard]] int shut_down(int how) override {
             if (phase_ == phase_kind::listening) {
                 stop_listening();
                 return 0;
@@ -120,8 +118,7 @@ public:
             return 0;
         }
 
-        [[nodiscard]] const raw_endpoint& local() const noexcept { return local_; }
-        [[nodiscard]] const raw_endpoint* remote() const noexcept {
+        [[nodiscard]] const raw_endpoint* remote() const noexcept override {
             return phase_ == phase_kind::connected ? &remote_ : nullptr;
         }
 
@@ -166,7 +163,8 @@ public:
                 if (self->closed_ || self->phase_ != phase_kind::connecting) {
                     return;
                 }
-                const std::shared_ptr<socket> listener = self->network_.listener_for(self->remote_);
+                const std::shared_ptr<socket> listener =
+                    self->network_.ports_.reached_by(self->remote_);
                 if (listener == nullptr ||
                     self->dice().draw_chance(self->dice().options().refusals())) {
                     self->fail(ECONNREFUSED);
@@ -182,7 +180,7 @@ public:
         void join(socket& listener) {
             if (local_.port == 0) {
                 local_ = remote_;
-                local_.port = network_.free_port();
+                local_.port = network_.ports_.free_port();
             }
             auto other = std::make_shared<socket>(network_, remote_.v6);
             other->local_ = remote_;
@@ -210,7 +208,7 @@ public:
 
         void stop_listening() {
             phase_ = phase_kind::ended;
-            network_.listeners_.erase(local_);
+            network_.ports_.give_back(local_);
             for (const std::shared_ptr<socket>& each : std::exchange(pending_, {})) {
                 each->send_reset();
             }
@@ -344,7 +342,6 @@ public:
         bool peer_ended_ = false;
         bool closed_ = false;
         int error_ = 0; // reported once
-        raw_endpoint local_;
         raw_endpoint remote_;
         std::weak_ptr<socket> peer_;
         clock_ns last_arrival_ = 0;
@@ -361,31 +358,8 @@ public:
     }
 
 private:
-    [[nodiscard]] std::uint16_t free_port() noexcept {
-        next_port_ =
-            next_port_ == 65535 ? std::uint16_t{32768} : static_cast<std::uint16_t>(next_port_ + 1);
-        return next_port_;
-    }
-
-    [[nodiscard]] std::shared_ptr<socket> listener_at(const raw_endpoint& local) const {
-        const auto found = listeners_.find(local);
-        return found == listeners_.end() ? nullptr : found->second.lock();
-    }
-
-    /// Who listens at that address, or at the port of all addresses.
-    [[nodiscard]] std::shared_ptr<socket> listener_for(const raw_endpoint& remote) const {
-        if (std::shared_ptr<socket> found = listener_at(remote)) {
-            return found;
-        }
-        raw_endpoint any;
-        any.v6 = remote.v6;
-        any.port = remote.port;
-        return listener_at(any);
-    }
-
     simulated_surroundings& around_;
-    std::map<raw_endpoint, std::weak_ptr<socket>> listeners_;
-    std::uint16_t next_port_ = 32767;
+    simulated_ports<socket> ports_; // those who listen
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

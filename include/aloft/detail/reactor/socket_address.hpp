@@ -19,6 +19,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+enum class transport_kind : unsigned char { tcp, udp };
+
 /// An address in network byte order; IPv4 uses the first four bytes.
 struct raw_endpoint {
     std::array<unsigned char, 16> bytes{};

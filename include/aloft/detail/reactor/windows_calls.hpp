@@ -22,13 +22,15 @@ namespace aloft::inline ALOFT_ABI::detail {
 }
 
 /// Not inherited by child processes. -1, or the number of a socket.
-[[nodiscard]] inline int call_socket(bool v6) {
+[[nodiscard]] inline int call_socket(transport_kind kind, bool v6) {
     if (simulated_calls* const world = simulated_here()) {
-        return simulated_answer(world->open_socket(v6));
+        return simulated_answer(world->open_socket(kind, v6));
     }
     start_winsock();
-    return number_of_socket(::WSASocketW(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP, nullptr,
-                                         0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT));
+    const bool udp = kind == transport_kind::udp;
+    return number_of_socket(::WSASocketW(v6 ? AF_INET6 : AF_INET, udp ? SOCK_DGRAM : SOCK_STREAM,
+                                         udp ? IPPROTO_UDP : IPPROTO_TCP, nullptr, 0,
+                                         WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT));
 }
 
 [[nodiscard]] inline int call_bind(int fd, const sockaddr* address, socklen_t length) {
@@ -37,6 +39,15 @@ namespace aloft::inline ALOFT_ABI::detail {
             simulated_call([&](simulated_calls& world) { return world.bind_socket(fd, address); }));
     }
     return ::bind(socket_of(fd), address, length);
+}
+
+/// Not for what has to wait until it is connected.
+[[nodiscard]] inline int call_connect_now(int fd, const sockaddr* address, socklen_t length) {
+    if (is_simulated(fd)) {
+        return simulated_answer(
+            simulated_call([&](simulated_calls& world) { return world.connect_now(fd, address); }));
+    }
+    return ::connect(socket_of(fd), address, length);
 }
 
 [[nodiscard]] inline int call_listen(int fd, int backlog) {

@@ -35,12 +35,16 @@ namespace aloft::inline ALOFT_ABI::detail {
         return ERROR_CONNECTION_REFUSED;
     case ECONNRESET:
         return ERROR_NETNAME_DELETED;
+    case EDESTADDRREQ:
+        return WSAEDESTADDRREQ;
     case EEXIST:
         return ERROR_FILE_EXISTS;
     case EIO:
         return ERROR_IO_DEVICE;
     case EISCONN:
         return WSAEISCONN;
+    case EMSGSIZE:
+        return WSAEMSGSIZE;
     case EMFILE:
         return ERROR_TOO_MANY_OPEN_FILES;
     case ENOENT:
@@ -51,6 +55,8 @@ namespace aloft::inline ALOFT_ABI::detail {
         return WSAENOTCONN;
     case ENOTSOCK:
         return WSAENOTSOCK;
+    case EOPNOTSUPP:
+        return WSAEOPNOTSUPP;
     case EPIPE:
         return WSAESHUTDOWN;
     default:

@@ -13,6 +13,7 @@
 // and may offer
 //   std::optional<std::int32_t> attempt()  tries without waiting; an answer, or nothing
 //   std::error_code refine(std::error_code) const   replaces an error by a truer one
+//   std::int32_t judge(std::int32_t) const   makes an answer into the negated error that it means
 //
 // 1. An awaiter that is destroyed in flight cancels its operation and waits until the kernel is
 //    done with it: buffers and record are never freed under the kernel's hands. If the operation
@@ -132,6 +133,9 @@ private:
     void resumed() noexcept {
         in_flight_ = false;
         leave();
+        if constexpr (requires { request_.judge(operation_.result); }) {
+            operation_.result = request_.judge(operation_.result);
+        }
     }
 
     /// What an abandoned operation opened or accepted is closed again.

@@ -22,25 +22,30 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+[[noreturn]] inline void throw_socket_error(const std::string& what) {
+    throw_errno(errno, what);
+}
+
 /// Sockets stay in blocking mode: the ring waits for readiness itself, and would hand EAGAIN out
 /// for non-blocking ones.
 [[nodiscard]] inline descriptor open_tcp_socket(bool v6) {
-    return descriptor(call_socket(v6));
+    return descriptor(call_socket(transport_kind::tcp, v6));
 }
 
 [[nodiscard]] inline descriptor listen_tcp(const raw_endpoint& local, int backlog,
                                            const std::string& name) {
     descriptor socket = open_tcp_socket(local.v6);
     if (!socket.valid()) {
-        throw_errno(errno, "listen on " + name + ": socket");
+        throw_socket_error("listen on " + name + ": socket");
     }
-    (void)call_setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    const int yes = 1;
+    (void)call_setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     const socket_address address = to_socket_address(local);
     if (call_bind(socket.get(), address.data(), address.length) != 0) {
-        throw_errno(errno, "listen on " + name + ": bind");
+        throw_socket_error("listen on " + name + ": bind");
     }
     if (call_listen(socket.get(), backlog) != 0) {
-        throw_errno(errno, "listen on " + name);
+        throw_socket_error("listen on " + name);
     }
     return socket;
 }
@@ -48,7 +53,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 [[nodiscard]] inline raw_endpoint local_address(int fd) {
     socket_address address;
     if (call_getsockname(fd, address.data(), &address.length) != 0) {
-        throw_errno(errno, "local_endpoint: getsockname");
+        throw_socket_error("local_endpoint: getsockname");
     }
     return from_socket_address(address.data());
 }
@@ -56,20 +61,24 @@ namespace aloft::inline ALOFT_ABI::detail {
 [[nodiscard]] inline raw_endpoint remote_address(int fd) {
     socket_address address;
     if (call_getpeername(fd, address.data(), &address.length) != 0) {
-        throw_errno(errno, "remote_endpoint: getpeername");
+        throw_socket_error("remote_endpoint: getpeername");
     }
     return from_socket_address(address.data());
 }
 
 inline void set_socket_flag(int fd, int level, int option, bool on, const char* name) {
-    if (call_setsockopt(fd, level, option, on ? 1 : 0) != 0) {
-        throw_errno(errno, name);
+    const int value = on ? 1 : 0;
+    if (call_setsockopt(fd, level, option, &value, sizeof value) != 0) {
+        throw_socket_error(name);
     }
 }
 
 inline void set_no_delay(int fd, bool on) {
     set_socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, on, "tcp_stream::set_no_delay");
 }
+
+/// That an earlier datagram has found nobody is told to connected sockets only, as it is.
+inline void tell_of_unreachable(int, bool) noexcept {}
 
 inline void shut_down(int fd, bool reading, bool writing) noexcept {
     call_shutdown(fd, reading && writing ? SHUT_RDWR : reading ? SHUT_RD : SHUT_WR);

@@ -27,7 +27,7 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// -1 in it: see WSAGetLastError.
 [[nodiscard]] inline descriptor open_tcp_socket(bool v6) {
-    return descriptor(call_socket(v6));
+    return descriptor(call_socket(transport_kind::tcp, v6));
 }
 
 /// SO_REUSEADDR means something else here: it would let others take the address. A port whose former
@@ -73,6 +73,17 @@ inline void set_socket_flag(int fd, int level, int option, bool on, const char* 
 
 inline void set_no_delay(int fd, bool on) {
     set_socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, on, "tcp_stream::set_no_delay");
+}
+
+/// Whether operations fail because an earlier datagram has found nobody. By default all do.
+inline void tell_of_unreachable(int fd, bool on) noexcept {
+    if (!is_simulated(fd)) {
+        constexpr DWORD change_reset_reports = 0x9800000C; // SIO_UDP_CONNRESET; not in every header
+        BOOL wanted = on ? TRUE : FALSE;
+        DWORD bytes = 0;
+        (void)::WSAIoctl(socket_of(fd), change_reset_reports, &wanted, sizeof wanted, nullptr, 0,
+                         &bytes, nullptr, nullptr); // a system that refuses reports nothing
+    }
 }
 
 inline void shut_down(int fd, bool reading, bool writing) noexcept {
