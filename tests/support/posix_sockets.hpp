@@ -100,6 +100,18 @@ inline void make_close_a_reset(int fd) {
     return ends;
 }
 
+/// Two ends of a UNIX socket for datagrams, of which a full one makes senders wait.
+[[nodiscard]] inline std::array<int, 2> plain_datagram_pair() {
+    std::array<int, 2> ends{};
+    (void)checked(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
+    return ends;
+}
+
+/// Whether there was room for it.
+[[nodiscard]] inline bool plain_send_at_once(int fd, const char* byte) {
+    return ::send(fd, byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+}
+
 /// Writes until nothing more is taken: the next write waits.
 inline void fill(int fd) {
     const std::vector<char> block(65536, 'f');
