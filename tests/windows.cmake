@@ -35,6 +35,7 @@ set(core_tests
     task_group
     tcp
     timer
+    udp
     when_all
     when_any
     windows_file

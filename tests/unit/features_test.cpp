@@ -739,6 +739,24 @@ TEST_CASE("TCP") {
           "hello");
 }
 
+TEST_CASE("UDP") {
+    const auto answer = [](const udp_socket& socket) -> task<> {
+        std::array<char, 16> buffer{};
+        const datagram question = co_await socket.recv_from(std::span(buffer));
+        co_await socket.send_to("pong", question.from);
+    };
+    const auto ask = [](endpoint server) -> task<std::string> {
+        udp_socket socket = udp_socket::bind(endpoint::loopback(0));
+        socket.connect(server);
+        co_await socket.send("ping");
+        std::string text(16, ' ');
+        const std::size_t size = co_await socket.recv(std::span<char>(text));
+        co_return text.substr(0, size);
+    };
+    const udp_socket server = udp_socket::bind(endpoint::loopback(0));
+    CHECK(std::get<1>(sync_wait(when_all(answer(server), ask(server.local_endpoint())))) == "pong");
+}
+
 TEST_CASE("host names") {
     CHECK_FALSE(sync_wait(resolve("localhost", 80)).empty());
 }
