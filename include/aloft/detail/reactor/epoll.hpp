@@ -184,7 +184,10 @@ public:
         }
     }
 
-    void collect(work_list& finished) noexcept override { try_reap(finished); }
+    void collect(work_list& finished) noexcept override { look(finished, owner_pause); }
+
+    /// Longer than with a ring, because only readiness waits here: what is submitted is tried at once.
+    [[nodiscard]] clock_ns entry_pause() const noexcept override { return owner_pause; }
 
     void poll(work_list& finished, clock_ns deadline) noexcept override {
         send_to_helpers();
@@ -198,15 +201,7 @@ public:
         }
     }
 
-    /// Looks at the kernel only if nobody has for a while: it costs a system call.
-    void try_reap(work_list& finished) noexcept override {
-        send_to_helpers();
-        take_done(finished);
-        if (in_flight() > 0 &&
-            now_ns() - looked_at_.load(std::memory_order_relaxed) >= look_pause) {
-            harvest_now(finished);
-        }
-    }
+    void try_reap(work_list& finished) noexcept override { look(finished, look_pause); }
 
     void help(work_list& finished) noexcept override {
         take_done(finished);
@@ -233,6 +228,16 @@ public:
 
 private:
     static constexpr clock_ns look_pause = 100'000;
+    static constexpr clock_ns owner_pause = 250'000;
+
+    /// Looks at the kernel only if nobody has for a while: it costs a system call.
+    void look(work_list& finished, clock_ns pause) noexcept {
+        send_to_helpers();
+        take_done(finished);
+        if (in_flight() > 0 && now_ns() - looked_at_.load(std::memory_order_relaxed) >= pause) {
+            harvest_now(finished);
+        }
+    }
 
     /// Any thread.
     void send_to_helpers() noexcept {

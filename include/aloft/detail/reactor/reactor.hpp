@@ -43,6 +43,10 @@ public:
     /// than 0 it parks until something finishes, wake() is called, or the deadline passes.
     virtual void poll(work_list& finished, clock_ns deadline) noexcept = 0;
 
+    /// How long a busy owner that has nothing against it leaves what it submitted, and what has become
+    /// ready in the kernel, where it is.
+    [[nodiscard]] virtual clock_ns entry_pause() const noexcept { return 100'000; }
+
     /// Appends what is finished, if nobody else is doing so.
     virtual void try_reap(work_list& finished) noexcept = 0;
 

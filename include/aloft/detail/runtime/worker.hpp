@@ -265,7 +265,7 @@ private:
         runs_are_short = look_interval_ >= short_from_interval;
         next_look_ = tick_ + look_interval_;
         bool found = false;
-        if (now - entered_at_ < most_wait_for_entry) {
+        if (now - entered_at_ < reactor_->entry_pause()) {
             found = collect_io();
         } else {
             entered_at_ = now;
@@ -430,8 +430,7 @@ private:
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
     static constexpr std::uint64_t most_runs_between_looks = 256;
-    static constexpr std::uint64_t short_from_interval = 8;  // at most some 5 us each
-    static constexpr clock_ns most_wait_for_entry = 100'000; // of what was submitted
+    static constexpr std::uint64_t short_from_interval = 8; // at most some 5 us each
     static constexpr clock_ns short_find = 1'000;
     static constexpr clock_ns gathering_time = 2'500;
     static constexpr unsigned short_finds_before_pause = 2;
