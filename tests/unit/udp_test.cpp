@@ -687,24 +687,26 @@ TEST_CASE("in a simulated world sockets refuse, cut and connect as the machine's
     });
 }
 
-TEST_CASE("in a simulated world what does not fit into a socket's buffer is lost") {
-    const int kept = simulate(4, simulation_options{}.window_bytes(10), []() -> task<int> {
+TEST_CASE("in a simulated world what does not fit into a socket's buffer is lost, as long as it is "
+          "full") {
+    simulate(4, simulation_options{}.window_bytes(10), []() -> task<> {
         const udp_socket server = udp_socket::bind(endpoint{"10.0.0.1", 53});
         const udp_socket client = udp_socket::bind(endpoint::any(0));
-        for (int i = 0; i < 9; ++i) {
-            (void)co_await client.send_to("four", endpoint{"10.0.0.1", 53});
-        }
-        co_await aloft::sleep_for(1s);
-        int count = 0;
         std::array<char, 8> buffer{};
-        for (;;) {
-            const auto got = co_await aloft::as_result(
-                aloft::with_timeout(1s, server.recv_from(std::span(buffer))));
-            if (!got) {
-                co_return count;
+        for (int round = 0; round < 3; ++round) {
+            for (int i = 0; i < 9; ++i) {
+                (void)co_await client.send_to("four", endpoint{"10.0.0.1", 53});
             }
-            ++count;
+            co_await aloft::sleep_for(1s);
+            int kept = 0;
+            for (;; ++kept) {
+                const auto got = co_await aloft::as_result(
+                    aloft::with_timeout(1s, server.recv_from(std::span(buffer))));
+                if (!got) {
+                    break;
+                }
+            }
+            CHECK(kept == 2);
         }
     });
-    CHECK(kept == 2);
 }
