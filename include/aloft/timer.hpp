@@ -98,10 +98,8 @@ private:
           sleeping_(sleeper.coroutine) {
         run = [](stop_node& node) noexcept {
             auto& self = static_cast<sleep_stop&>(node);
-            if (detail::remove(*self.sleeper_)) {
-                self.sleeper_->phase = timer_phase::refused;
-                self.exec_->post(*self.sleeper_); // PUBLISHED
-            }
+            static_cast<operation_executor*>(self.exec_->pool)
+                ->refuse(*self.sleeper_, *self.exec_); // PUBLISHED
         };
     }
 

@@ -16,11 +16,13 @@
 #include <aloft/offload.hpp>
 #include <aloft/semaphore.hpp>
 #include <aloft/spawn.hpp>
+#include <aloft/stop.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/tcp.hpp>
 #include <aloft/timer.hpp>
 #include <aloft/when_all.hpp>
+#include <aloft/with_stop.hpp>
 #include <aloft/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -499,6 +501,41 @@ TEST_CASE(
         REQUIRE(running.succeeded == 2);
         REQUIRE(queued.canceled == 20);
         REQUIRE(began == 2);
+    }
+}
+
+TEST_CASE("frames that the library does not know are resumed, whoever stops their sleeps while the "
+          "runtime "
+          "ends") {
+    const no_leaked_descriptors descriptors;
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937 random(seed);
+    for (int round = 0; round < 400 / fewer_calls; ++round) {
+        tally counts;
+        aloft::stop_source source;
+        const aloft::stop_token token = source.get_token();
+        std::atomic<bool> ending{false};
+        const unsigned before = static_cast<unsigned>(random() % 20'000);
+        std::thread stopper([&] {
+            wait_closely([&] { return ending.load(); });
+            spin(before);
+            source.request_stop();
+        });
+        {
+            runtime rt(workers(static_cast<std::size_t>(round % 2 + 1)));
+            auto begin_all = [&]() -> task<void> {
+                for (int i = 0; i < 200; ++i) {
+                    (void)tallied_by_stranger(
+                        [&] { return aloft::with_stop(token, aloft::sleep_for(1h)); }, counts);
+                }
+                co_return;
+            };
+            sync_wait(rt, begin_all());
+            ending = true;
+        }
+        stopper.join();
+        REQUIRE(counts.canceled == 200);
     }
 }
 

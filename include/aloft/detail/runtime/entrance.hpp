@@ -27,6 +27,10 @@ public:
     virtual void start_foreign(operation& op) noexcept = 0;
     virtual void start_foreign(timer& t) noexcept = 0;
 
+    /// Ends a stoppable timer early, as refused, unless it has fired; its coroutine is posted to `to`,
+    /// which is this executor or stands before it. Any thread, while the timer exists.
+    virtual void refuse(timer& t, executor& to) noexcept = 0;
+
     [[nodiscard]] virtual std::size_t threads() const noexcept = 0;
     [[nodiscard]] virtual std::size_t blocking_threads() const = 0;
 
@@ -73,6 +77,14 @@ ALOFT_SEPARABLE void request_stop(operation& op) noexcept;
 /// True if an armed timer was taken out; false if it has fired, or, being stoppable, has not been
 /// added yet and will be refused.
 [[nodiscard]] ALOFT_SEPARABLE bool remove(timer& t) noexcept;
+
+/// The same, and then its coroutine is posted to `to`, as refused. For operation_executor::refuse.
+inline void refuse_timer(timer& t, executor& to) noexcept {
+    if (remove(t)) {
+        t.phase = timer_phase::refused;
+        to.post(t); // PUBLISHED
+    }
+}
 
 /// How an operation that can complete at once goes on then: not tried outside of workers; at once, or,
 /// after many of those, behind what is ready, so that others have their turn.

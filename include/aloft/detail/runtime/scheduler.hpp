@@ -159,6 +159,19 @@ public:
     void start_foreign(operation& op) noexcept override { push_foreign(op); }
     void start_foreign(timer& t) noexcept override { push_foreign(t); }
 
+    void refuse(timer& t, executor& to) noexcept override {
+        const visit here(visitors_);
+        // A worker stays while it runs this, and runs what it posts; others are waited for.
+        const bool from_outside = local() == nullptr;
+        if (from_outside) {
+            worker::begin_helping(shared_);
+        }
+        refuse_timer(t, to);
+        if (from_outside) {
+            worker::end_helping(shared_);
+        }
+    }
+
     void post(work_node& node) noexcept override {
         if (worker* const here = local()) {
             here->post(node);

@@ -12,8 +12,9 @@
 //    every task ended.
 // 5. hogging: spare workers may run tasks. Set by the watcher when every worker is stuck, cleared by
 //    the first that is not.
-// 6. helping: the watcher holds, or is about to take, what became ready in a stuck worker, and has not
-//    put it into the inject queue yet. Nobody leaves then: worker_end.hpp.
+// 6. helping: how many threads that are no workers hold, or are about to take, what a worker had in
+//    flight, and have not put it into a queue yet: the watcher, for a stuck worker, and who stops a sleep.
+//    Nobody leaves then: worker_end.hpp.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -81,7 +82,7 @@ struct shared_work {
     atomic<bool> stopping{false};
     atomic<bool> terminated{false};
     atomic<bool> hogging{false};
-    atomic<bool> helping{false};
+    atomic<unsigned> helping{0};
     watch_signal watch;
     worker_set workers;      // owned by the scheduler
     const clock_ns spin_for; // runtime_options::spin

@@ -123,6 +123,8 @@ public:
         }
     }
 
+    void refuse(timer& t, executor& to) noexcept override { refuse_timer(t, to); }
+
     [[nodiscard]] std::size_t threads() const noexcept override { return 1; }
     [[nodiscard]] std::size_t blocking_threads() const override { return 0; }
     void close() noexcept override {}

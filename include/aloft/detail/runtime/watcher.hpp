@@ -96,7 +96,7 @@ private:
         bool all_hogs = true;  // every worker that takes part has been stuck for hog_after_
         bool holding = false;  // somebody stuck holds operations or timers
         bool queueing = false; // somebody stuck holds what could run elsewhere
-        bool helped = false;   // `helping` has been set
+        bool helped = false;   // begin_helping() has been called
         clock_ns next_timer = no_deadline;
         work_list ready;
     };
@@ -139,7 +139,7 @@ private:
             found.queueing = true;
         }
         if (found.helped) {
-            end_helping();
+            worker::end_helping(shared_); // what was taken is in the inject queue
         }
         if (!found.running) {
             if (trimming_ || ++quiet_rounds_ < rounds_until_sleep) {
@@ -189,23 +189,12 @@ private:
                 heavy_fence();
             }
             if (!std::exchange(found.helped, true)) {
-                shared_.helping.store(true, std::memory_order_relaxed);
-                full_fence(); // against what is in flight: worker_end.hpp
+                worker::begin_helping(shared_);
             }
             found.queueing = found.queueing || each.holds_runnable();
             found.next_timer = (std::min)(found.next_timer, each.help(found.ready));
             found.holding = found.holding || each.holds_operations() ||
                             found.next_timer != no_deadline || !found.ready.empty();
-        }
-    }
-
-    /// What was taken is in the inject queue.
-    void end_helping() noexcept {
-        // order(watcher.helping): release; what was taken is in the inject queue
-        shared_.helping.store(false, std::memory_order_release);
-        full_fence(); // `helping` against `terminated`, and against who sleeps: worker_end.hpp
-        if (shared_.terminated.load(std::memory_order_seq_cst)) [[unlikely]] {
-            worker::wake_everybody(shared_);
         }
     }
 

@@ -447,6 +447,8 @@ private:
 
 public:
     static void wake_everybody(shared_work& shared) noexcept;
+    static void begin_helping(shared_work& shared) noexcept;
+    static void end_helping(shared_work& shared) noexcept;
 
 private:
     [[nodiscard]] std::uint64_t next_random() noexcept {

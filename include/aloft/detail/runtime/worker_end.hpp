@@ -11,13 +11,13 @@
 // looks whether the runtime has terminated: then it takes what lies there and runs it itself. A worker
 // that leaves looks at `terminated` and then, behind a fence, whether there is work. One of the two sees
 // the other.
-// What the watcher takes out of a stuck worker is not in flight any more and not in a queue yet. It sets
-// `helping`, passes a fence, takes, puts all into the inject queue, and clears `helping`. A worker that
-// finds nothing in flight, because the watcher has it, and then, behind a fence, looks at `helping`, finds
-// it set, and stays; or finds it cleared again, and then sees the queue. Who stays for that reason is woken
-// by the watcher, which looks at `terminated` behind a fence after it has cleared `helping`: a sleeper is
-// listed, passes a fence, and looks at `helping` once more, so one of the two sees the other; a dormant
-// worker's wake-up is kept until it parks.
+// What the watcher takes out of a stuck worker, or somebody who stops a sleep out of its timers, is not in
+// flight any more and not in a queue yet. The helper counts itself in `helping`, passes a fence, takes, puts
+// all into the inject queue, and counts itself out. A worker that finds nothing in flight, because a helper
+// has it, and then, behind a fence, looks at `helping`, finds it counted, and stays; or finds it counted out,
+// and then sees the queue. Who stays for that reason is woken by the helper, which looks at `terminated`
+// behind a fence after it has counted itself out: a sleeper is listed, passes a fence, and looks at `helping`
+// once more, so one of the two sees the other; a dormant worker's wake-up is kept until it parks.
 #pragma once
 
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -61,8 +61,22 @@ inline bool worker::nothing_will_come() const noexcept {
         return false;
     }
     full_fence(); // what is in flight against `helping`
-    // order(watcher.helping): acquire; what the watcher took is in the inject queue
-    return !shared_.helping.load(std::memory_order_acquire) && shared_.inject.empty();
+    // order(worker.helping): acquire; what the helper took is in the inject queue
+    return shared_.helping.load(std::memory_order_acquire) == 0 && shared_.inject.empty();
+}
+
+inline void worker::begin_helping(shared_work& shared) noexcept {
+    shared.helping.fetch_add(1, std::memory_order_relaxed);
+    full_fence(); // against what is in flight
+}
+
+inline void worker::end_helping(shared_work& shared) noexcept {
+    // order(worker.helping): release; what was taken is in the inject queue
+    shared.helping.fetch_sub(1, std::memory_order_release);
+    full_fence(); // `helping` against `terminated`, and against who sleeps
+    if (shared.terminated.load(std::memory_order_seq_cst)) [[unlikely]] {
+        wake_everybody(shared);
+    }
 }
 
 inline void worker::run_what_is_left() noexcept {
