@@ -398,7 +398,7 @@ TEST_CASE("what cannot be sent is an error that names the operation") {
     CHECK(receive_text(rt, pair.far) == "good");
 }
 
-TEST_CASE("operations on a socket that is not open are errors that name the operation") {
+TEST_CASE("operations on a datagram socket that is not open are errors that name the operation") {
     const no_leaked_descriptors descriptors;
     runtime rt(workers(1));
     udp_socket closed;
@@ -526,7 +526,7 @@ TEST_CASE("a receive in flight is cancelled by the runtime's destruction") {
     CHECK(result.says("receive a datagram"));
 }
 
-TEST_CASE("operations that begin after the stop are refused") {
+TEST_CASE("datagrams are refused after the stop") {
     const no_leaked_descriptors descriptors;
     const socket_pair pair;
     std::array<char, 8> buffer{};
