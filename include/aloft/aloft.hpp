@@ -26,6 +26,7 @@
 #include <aloft/once_async.hpp>
 #include <aloft/parallel_for_each.hpp>
 #include <aloft/periodic_timer.hpp>
+#include <aloft/pipe.hpp>
 #include <aloft/priority.hpp>
 #include <aloft/priority_class.hpp>
 #include <aloft/resolve.hpp>

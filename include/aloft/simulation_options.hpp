@@ -99,8 +99,8 @@ public:
         disk_bytes_ = most;
         return *this;
     }
-    /// How many bytes may be under way in one direction of a connection, and how many bytes of datagrams
-    /// may wait at a socket. Default 65536.
+    /// How many bytes may be under way in one direction of a connection, how many a pipe holds, and how
+    /// many bytes of datagrams may wait at a socket. Default 65536.
     simulation_options& window_bytes(std::size_t most) noexcept {
         window_bytes_ = most;
         return *this;

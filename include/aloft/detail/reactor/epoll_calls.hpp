@@ -151,6 +151,16 @@ inline void set_never_blocking(int fd) noexcept {
     return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? -error : -errno;
 }
 
+/// A pipe that is ready takes PIPE_BUF bytes and need not wait for room; of more it would wait for the
+/// reader, and keep a helper thread for as long.
+inline void shorten_to_what_is_taken(operation& op) noexcept {
+    struct stat status{};
+    if (op.kind == operation_kind::write && op.length > PIPE_BUF && ::fstat(op.fd, &status) == 0 &&
+        S_ISFIFO(status.st_mode)) {
+        op.length = PIPE_BUF;
+    }
+}
+
 /// The answer, or would_block, or not_offered.
 [[nodiscard]] inline std::int32_t try_now(operation& op) noexcept {
     switch (op.kind) {
@@ -185,7 +195,11 @@ inline void set_never_blocking(int fd) noexcept {
             return answer;
         }
         const std::uint32_t event = is_writer(op.kind) ? POLLOUT : POLLIN;
-        return ready_events(op.fd, event) == 0 ? would_block : not_offered;
+        if (ready_events(op.fd, event) == 0) {
+            return would_block;
+        }
+        shorten_to_what_is_taken(op);
+        return not_offered;
     }
     }
 }

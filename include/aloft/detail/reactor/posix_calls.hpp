@@ -7,6 +7,7 @@
 
 #include <aloft/detail/reactor/simulated_calls.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -83,6 +84,14 @@ inline void call_shutdown(int fd, int how) {
     } else {
         (void)::shutdown(fd, how);
     }
+}
+
+/// `ends`: where to read, and where to write. Not inherited by child processes.
+[[nodiscard]] inline int call_pipe(int (&ends)[2]) {
+    if (simulated_calls* const world = simulated_here()) {
+        return simulated_answer(world->open_pipe(ends[0], ends[1]));
+    }
+    return ::pipe2(ends, O_CLOEXEC);
 }
 
 inline void call_close(int fd) noexcept {

@@ -28,6 +28,7 @@ public:
     [[nodiscard]] virtual int listen_on(int fd, int backlog) = 0;
     [[nodiscard]] virtual int name_of(int fd, bool peer, sockaddr* address, socklen_t* length) = 0;
     [[nodiscard]] virtual int shut_down(int fd, int how) = 0;
+    [[nodiscard]] virtual int open_pipe(int& reader, int& writer) = 0;
     virtual void close_descriptor(int fd) = 0;
     /// What an operation on a descriptor that does not block gives: its result, or -EAGAIN, and then
     /// nothing has happened. Nothing is in flight afterwards. For libraries that make their own calls

@@ -25,6 +25,7 @@
 #include <aloft/detail/reactor/simulated_disk.hpp>
 #include <aloft/detail/reactor/simulated_network.hpp>
 #include <aloft/detail/reactor/simulated_object.hpp>
+#include <aloft/detail/reactor/simulated_pipe.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -172,6 +173,13 @@ public:
 
     [[nodiscard]] int shut_down(int fd, int how) override {
         return with_socket(fd, [&](simulated_socket& s) { return s.shut_down(how); });
+    }
+
+    [[nodiscard]] int open_pipe(int& reader, int& writer) override {
+        simulated_pipe::open(*this, reader, writer);
+        note("pipe", static_cast<std::uint64_t>(reader - first_descriptor), "is written to at",
+             writer - first_descriptor);
+        return 0;
     }
 
     void close_descriptor(int fd) override { (void)close(fd); }

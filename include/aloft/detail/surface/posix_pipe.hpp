@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Pipes for POSIX: making them, and taking over the ends of other people's.
+// Layer: L4 surface
+//
+// A broken pipe is an error and no signal, because every thread that makes a write blocks SIGPIPE
+// (process.hpp): the workers, which submit, harvest and help; the watcher; the helper threads. A
+// thread of the program's own starts operations through a worker. What the kernel writes on a thread
+// of its own raises nothing here.
+#pragma once
+
+#include <aloft/detail/reactor/descriptor_epoch.hpp>
+#include <aloft/detail/reactor/posix_calls.hpp>
+#include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/pipe_requests.hpp>
+#include <aloft/error.hpp>
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace aloft::inline ALOFT_ABI::detail {
+
+struct descriptor_pair {
+    descriptor read;
+    descriptor write;
+};
+
+/// In blocking mode: the ring waits for readiness itself, and would hand EAGAIN out otherwise.
+[[nodiscard]] inline descriptor_pair open_pipe() {
+    int ends[2] = {-1, -1};
+    if (call_pipe(ends) != 0) {
+        throw_errno(errno, "pipe");
+    }
+    return {descriptor(ends[0]), descriptor(ends[1])};
+}
+
+/// What backends remember under the number is of a file that the library did not see go.
+[[nodiscard]] inline descriptor adopt_pipe_end(int fd, const char* operation) {
+    if (!is_simulated(fd)) {
+        const int flags = ::fcntl(fd, F_GETFL);
+        if (flags < 0 ||
+            ((flags & O_NONBLOCK) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0)) {
+            throw_errno(errno, std::string(operation) + " " + std::to_string(fd));
+        }
+    }
+    end_descriptor_epoch(fd);
+    return descriptor(fd);
+}
+
+/// Whoever has it may close it and get the number again without the library's knowing.
+[[nodiscard]] inline int release_pipe_end(descriptor& fd) noexcept {
+    end_descriptor_epoch(fd.get());
+    return fd.release();
+}
+
+[[nodiscard]] inline auto read_from_pipe(int fd, std::span<std::byte> buffer) noexcept {
+    return io_awaitable(pipe_read_request(fd, buffer));
+}
+
+} // namespace aloft::inline ALOFT_ABI::detail
