@@ -28,6 +28,7 @@ set(core_tests
     channel
     file
     hog
+    pipe
     runtime
     shutdown
     spawn
@@ -39,6 +40,7 @@ set(core_tests
     when_all
     when_any
     windows_file
+    windows_pipe
     windows_signal
     windows_tcp
 )
@@ -55,6 +57,7 @@ set(not_here
     exhaustion # limits and filters of Linux
     file_posix # named pipes, devices, permissions, the page cache
     io_uring
+    pipe_posix # signals, named pipes, limits; windows_pipe
     poll # there is no readiness of foreign handles
     quiet # counts context switches in /proc
     signal # windows_signal

@@ -48,10 +48,10 @@ public:
     }
 
     /// Reads what is there, at least one byte unless the stream has ended (0) or `buffer` is empty.
-    [[nodiscard]] auto read_some(std::span<std::byte> buffer) const noexcept {
+    ALOFT_CORO_WRAPPER [[nodiscard]] auto read_some(std::span<std::byte> buffer) const {
         return detail::read_from_pipe(fd_.get(), buffer);
     }
-    [[nodiscard]] auto read_some(std::span<char> buffer) const noexcept {
+    ALOFT_CORO_WRAPPER [[nodiscard]] auto read_some(std::span<char> buffer) const {
         return read_some(std::as_writable_bytes(buffer));
     }
 

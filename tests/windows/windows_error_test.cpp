@@ -27,6 +27,9 @@ TEST_CASE("the errors that the headers promise compare equal to the standard's c
     CHECK(system_error_code(2) == std::errc::no_such_file_or_directory);
     CHECK(system_error_code(5) == std::errc::permission_denied);
     CHECK(system_error_code(80) == std::errc::file_exists);
+    CHECK(system_error_code(109) == std::errc::broken_pipe);
+    CHECK(system_error_code(232) == std::errc::broken_pipe);
+    CHECK(system_error_code(233) == std::errc::broken_pipe);
     CHECK(system_error_code(10024) == std::errc::too_many_files_open);
 }
 

@@ -44,6 +44,8 @@ inline constexpr windows_error_name windows_error_names[] = {
     {161, std::errc::no_such_file_or_directory},      // ERROR_BAD_PATHNAME
     {183, std::errc::file_exists},                    // ERROR_ALREADY_EXISTS
     {206, std::errc::filename_too_long},              // ERROR_FILENAME_EXCED_RANGE
+    {232, std::errc::broken_pipe},                    // ERROR_NO_DATA
+    {233, std::errc::broken_pipe},                    // ERROR_PIPE_NOT_CONNECTED
     {995, std::errc::operation_canceled},             // ERROR_OPERATION_ABORTED
     {1117, std::errc::io_error},                      // ERROR_IO_DEVICE
     {1225, std::errc::connection_refused},            // ERROR_CONNECTION_REFUSED

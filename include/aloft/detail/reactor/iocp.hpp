@@ -129,8 +129,8 @@ public:
             answer_here(op, file_size(op));
             return;
         }
-        if (op.length == 0 && op.kind == operation_kind::receive) {
-            answer_here(op, 0); // the kernel would wait
+        if (transfers_nothing(op)) {
+            answer_here(op, 0);
             return;
         }
         if (const std::int32_t error = completion_ports.tie(op.fd, set_->port); error != 0) {

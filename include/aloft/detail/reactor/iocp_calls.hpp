@@ -4,7 +4,8 @@
 //
 // Arguments that differ from those of operation.hpp: `second` of an accept is the number of the socket
 // that is to be connected, and `offset` the address of its listener's flag; `address` of an open is a
-// wide path, and of file_size a std::uint64_t; `offset` of all ones appends to a file.
+// wide path, and of file_size a std::uint64_t; `offset` of all ones appends to a file; `flags` of a read
+// or write tells a pipe from a file.
 #pragma once
 
 #if defined(_WIN32)
@@ -13,6 +14,7 @@
 #include <aloft/detail/reactor/datagram.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/windows_handle.hpp>
+#include <aloft/detail/reactor/windows_pipe.hpp>
 
 #include <winternl.h>
 
@@ -30,6 +32,17 @@ static_assert(offsetof(OVERLAPPED, hEvent) == offsetof(completion_record, event)
 
 [[nodiscard]] inline operation& operation_of(OVERLAPPED* overlapped) noexcept {
     return *reinterpret_cast<completion_record*>(overlapped)->self;
+}
+
+/// `flags` of a read or a write.
+inline constexpr std::uint32_t pipe_transfer = 1;
+
+/// The answer of a read from a pipe to a write of no bytes, which is not the end.
+inline constexpr std::int32_t nothing_came = -ERROR_RETRY;
+
+/// Has an end without the kernel, which would wait, or show the other end of a pipe a write of no bytes.
+[[nodiscard]] inline bool transfers_nothing(const operation& op) noexcept {
+    return op.length == 0 && (op.kind == operation_kind::receive || op.flags == pipe_transfer);
 }
 
 /// What may block and is not overlapped.
@@ -156,6 +169,10 @@ inline constexpr std::int32_t will_be_answered = 1;
 [[nodiscard]] inline std::int32_t answer_of(const operation& op) noexcept {
     const auto status = static_cast<NTSTATUS>(op.completion.internal);
     if (status >= 0) {
+        if (op.kind == operation_kind::read && op.flags == pipe_transfer &&
+            op.completion.internal_high == 0) {
+            return nothing_came;
+        }
         return static_cast<std::int32_t>(op.completion.internal_high);
     }
     return without_end_of_file(op, -static_cast<std::int32_t>(::RtlNtStatusToDosError(status)));

@@ -9,6 +9,7 @@
 
 #include <aloft/detail/reactor/simulated_calls.hpp>
 #include <aloft/detail/reactor/windows_handle.hpp>
+#include <aloft/detail/reactor/windows_pipe.hpp>
 #include <aloft/detail/reactor/windows_simulation.hpp>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -97,6 +98,14 @@ inline void call_end_accepts(int fd) {
     } else {
         (void)::CancelIoEx(handle_of(fd), nullptr);
     }
+}
+
+/// `ends`: where to read, and where to write. Not inherited by child processes.
+[[nodiscard]] inline int call_pipe(int (&ends)[2]) {
+    if (simulated_calls* const world = simulated_here()) {
+        return simulated_answer(world->open_pipe(ends[0], ends[1]));
+    }
+    return make_pipe(ends) ? 0 : -1;
 }
 
 inline void call_close(int fd) noexcept {

@@ -4,6 +4,9 @@
 #pragma once
 
 #include <aloft/detail/surface/byte_stream.hpp>
+#if defined(_WIN32)
+#include <aloft/detail/reactor/iocp_calls.hpp>
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +14,23 @@
 #include <string>
 
 namespace aloft::inline ALOFT_ABI::detail {
+
+/// What the platform wants to know besides.
+inline void mark_as_pipe(operation& op) noexcept {
+#if defined(_WIN32)
+    op.flags = pipe_transfer;
+    op.offset = 0; // nothing else is allowed
+#else
+    op.offset = current_position;
+#endif
+}
+
+#if defined(_WIN32)
+/// One write takes no more than a pipe holds: it ends when all of it is taken.
+inline constexpr std::size_t most_written_at_once = pipe_bytes;
+#else
+inline constexpr std::size_t most_written_at_once = static_cast<std::size_t>(-1);
+#endif
 
 class pipe_read_request {
 public:
@@ -23,7 +43,7 @@ public:
         op.fd = fd_;
         op.address = buffer_.data();
         op.length = transfer_length(buffer_.size());
-        op.offset = current_position;
+        mark_as_pipe(op);
         return 0;
     }
     [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
@@ -47,8 +67,9 @@ public:
         op.kind = operation_kind::write;
         op.fd = fd_;
         op.address = const_cast<std::byte*>(buffer_.data()); // only read
-        op.length = transfer_length(buffer_.size());
-        op.offset = current_position;
+        op.length = transfer_length(buffer_.size() < most_written_at_once ? buffer_.size()
+                                                                          : most_written_at_once);
+        mark_as_pipe(op);
         return 0;
     }
     [[nodiscard]] std::size_t finish(std::int32_t bytes) const noexcept {
