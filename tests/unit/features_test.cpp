@@ -757,6 +757,20 @@ TEST_CASE("UDP") {
     CHECK(std::get<1>(sync_wait(when_all(answer(server), ask(server.local_endpoint())))) == "pong");
 }
 
+TEST_CASE("pipes") {
+    auto [reader, writer] = aloft::pipe();
+    const auto write = [](pipe_writer& to) -> task<> {
+        co_await to.write_all("hello");
+        to.close();
+    };
+    const auto read = [](const pipe_reader& from) -> task<std::string> {
+        std::string text(5, ' ');
+        co_await from.read_exact(text);
+        co_return text;
+    };
+    CHECK(std::get<1>(sync_wait(when_all(write(writer), read(reader)))) == "hello");
+}
+
 TEST_CASE("host names") {
     CHECK_FALSE(sync_wait(resolve("localhost", 80)).empty());
 }
