@@ -6,7 +6,8 @@
 // A descriptor's flags are its owner's: O_NONBLOCK is set for the time of a connect, on a socket that
 // the library has just made, and for good on listening sockets, which are the library's own. All
 // other trials are told not to wait call by call: MSG_DONTWAIT for sockets, RWF_NOWAIT for the rest.
-// What offers no such call is not tried: not_offered.
+// Pipes that do not know that are opened once more for a trial. What offers no such call is not tried:
+// not_offered.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
@@ -25,6 +26,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
+#include <cstdio>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -151,14 +153,35 @@ inline void set_never_blocking(int fd) noexcept {
     return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? -error : -errno;
 }
 
-/// A pipe that is ready takes PIPE_BUF bytes and need not wait for room; of more it would wait for the
-/// reader, and keep a helper thread for as long.
-inline void shorten_to_what_is_taken(operation& op) noexcept {
+[[nodiscard]] inline bool is_pipe(int fd) noexcept {
     struct stat status{};
-    if (op.kind == operation_kind::write && op.length > PIPE_BUF && ::fstat(op.fd, &status) == 0 &&
-        S_ISFIFO(status.st_mode)) {
+    return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/// For pipes on which RWF_NOWAIT is not offered. Opened once more, the pipe has flags that are nobody
+/// else's. not_offered: it cannot be opened.
+[[nodiscard]] inline std::int32_t transfer_by_own_description(const operation& op) noexcept {
+    char path[32];
+    (void)std::snprintf(path, sizeof path, "/proc/self/fd/%d", op.fd);
+    operation own(op);
+    own.fd = ::open(path, (is_writer(op.kind) ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
+    if (own.fd < 0) {
+        return not_offered;
+    }
+    const std::int32_t answer = transfer(own, 0);
+    (void)::close(own.fd);
+    return answer;
+}
+
+/// Of a pipe that is ready. It takes PIPE_BUF bytes without waiting for room; of more a call that may
+/// block would wait for the reader, and keep a helper thread for as long.
+[[nodiscard]] inline std::int32_t transfer_on_pipe(operation& op) noexcept {
+    op.offset = current_position; // there is no other
+    const std::int32_t answer = transfer_by_own_description(op);
+    if (answer == not_offered && op.kind == operation_kind::write && op.length > PIPE_BUF) {
         op.length = PIPE_BUF;
     }
+    return answer;
 }
 
 /// The answer, or would_block, or not_offered.
@@ -198,8 +221,7 @@ inline void shorten_to_what_is_taken(operation& op) noexcept {
         if (ready_events(op.fd, event) == 0) {
             return would_block;
         }
-        shorten_to_what_is_taken(op);
-        return not_offered;
+        return is_pipe(op.fd) ? transfer_on_pipe(op) : not_offered;
     }
     }
 }
