@@ -103,11 +103,11 @@ TEST_CASE("a reader of a simulated pipe that is stopped at any moment has lost n
                     }
                     w.close();
                 };
-                const auto read = [&]() -> task<> {
+                const auto read = [&, &from = reader]() -> task<> {
                     (void)co_await as_result(
-                        with_stop(source.get_token(), read_some_of_it(reader, text, ended)));
+                        with_stop(source.get_token(), read_some_of_it(from, text, ended)));
                     ways.insert(ended);
-                    text += co_await read_text(reader);
+                    text += co_await read_text(from);
                 };
                 co_await when_all(write(), read(), after(delay, source));
                 expect(text == sent, "bytes are missing, or there twice");
@@ -128,10 +128,10 @@ TEST_CASE("a writer of a simulated pipe that is stopped says how much it has wri
                     told += co_await w.write_some("some");
                 }
             };
-            const auto stopped = [&]() -> task<> {
+            const auto stopped = [&, &to = writer]() -> task<> {
                 const auto ended = co_await as_result(with_stop(source.get_token(), write()));
                 expect(!ended && ended.error() == std::errc::operation_canceled, "not stopped");
-                writer.close();
+                to.close();
             };
             auto [text, first, second] =
                 co_await when_all(read_text(reader), stopped(), after(2ms, source));
