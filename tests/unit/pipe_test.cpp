@@ -2,6 +2,7 @@
 // Pipes: transfers, their ends and errors, cancellation, early destruction, and the simulated ones.
 #include <aloft/pipe.hpp>
 
+#include "helpers/races.hpp"
 #include "helpers/scale.hpp"
 
 #include <support/descriptors.hpp>
@@ -45,6 +46,8 @@ using aloft::task;
 using testing::fewer_calls;
 
 namespace {
+
+constexpr std::size_t rounds = 4'000; // scale.hpp: many more where all are asked for
 
 /// Hands on what it reads until the end, and closes then.
 task<void> relay(pipe_reader from, pipe_writer to) {
@@ -169,6 +172,16 @@ TEST_CASE("empty buffers transfer nothing, and nobody takes them for the end") {
     CHECK(sync_wait(rt, waits) == 1);
     fill(rt, writer);
     CHECK(sync_wait(rt, writer.write_some("")) == 0);
+}
+
+TEST_CASE("a write of more than a pipe holds takes what there is room for, and does not wait") {
+    const no_leaked_descriptors descriptors;
+    runtime rt(workers(1));
+    auto [reader, writer] = aloft::pipe();
+    const std::string much(1 << 20, 'f');
+    CHECK(sync_wait(rt, writer.write_some(much)) == pipe_capacity);
+    writer.close();
+    CHECK(sync_wait(rt, read_text(reader)) == std::string(pipe_capacity, 'f'));
 }
 
 TEST_CASE("an end that is moved goes on in its new place") {
@@ -318,6 +331,50 @@ TEST_CASE("a read and a write that wait can be stopped, and the pipe goes on") {
     CHECK(ended_by_stop(rt, write_all).canceled());
     writer.close();
     CHECK(sync_wait(rt, read_text(reader)) == std::string(pipe_capacity, 'f'));
+}
+
+TEST_CASE("a byte and a stop request race, and the byte is read once") {
+    runtime others(workers(1));
+    auto [reader, writer] = aloft::pipe();
+    std::array<char, 4> buffer{};
+    std::size_t read = 0;
+    const auto read_one = [&r = reader, &buffer, &read]() -> task<> {
+        read = 0;
+        read = co_await r.read_some(std::span(buffer));
+    };
+    testing::races(
+        "pipe: read against stop", rounds, read_one,
+        [&w = writer, &others] { CHECK(sync_wait(others, w.write_some("x")) == 1); },
+        [&](bool got) {
+            if (!got) {
+                sync_wait(others, read_one()); // it is still there
+            }
+            return read == 1;
+        });
+}
+
+TEST_CASE("room and a stop request race, and what is written is told") {
+    runtime others(workers(1));
+    auto [reader, writer] = aloft::pipe();
+    std::vector<char> all(pipe_capacity);
+    fill(others, writer);
+    const auto is_full_of_f = [&] {
+        return std::count(all.begin(), all.end(), 'f') == static_cast<std::ptrdiff_t>(all.size());
+    };
+    testing::races(
+        "pipe: write against stop", rounds / 4, [&w = writer] { return w.write_all("x"); },
+        [&r = reader, &all, &others] {
+            CHECK(sync_wait(others, r.read_exact(std::span(all))) == all.size());
+        },
+        [&, &r = reader, &w = writer](bool written) {
+            std::array<char, 1> last{};
+            const bool right =
+                is_full_of_f() &&
+                (!written ||
+                 (sync_wait(others, r.read_exact(std::span(last))) == 1 && last[0] == 'x'));
+            fill(others, w); // which would wait if more had been written than was told
+            return right;
+        });
 }
 
 TEST_CASE("a time limit ends a read and a write that wait") {

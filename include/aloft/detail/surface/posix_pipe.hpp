@@ -37,7 +37,6 @@ struct descriptor_pair {
     return {descriptor(ends[0]), descriptor(ends[1])};
 }
 
-/// What backends remember under the number is of a file that the library did not see go.
 [[nodiscard]] inline descriptor adopt_pipe_end(int fd, const char* operation) {
     if (!is_simulated(fd)) {
         const int flags = ::fcntl(fd, F_GETFL);
@@ -46,7 +45,6 @@ struct descriptor_pair {
             throw_errno(errno, std::string(operation) + " " + std::to_string(fd));
         }
     }
-    end_descriptor_epoch(fd);
     return descriptor(fd);
 }
 

@@ -47,7 +47,6 @@ struct descriptor_pair {
            (mode & synchronous) != 0;
 }
 
-/// What is remembered under the number is of a handle that the library did not see go.
 [[nodiscard]] inline descriptor adopt_pipe_end(int number, const char* operation) {
     if (!is_simulated(number)) {
         const HANDLE handle = handle_of(number);
@@ -63,7 +62,6 @@ struct descriptor_pair {
         }
         number = number_of_file(handle);
     }
-    end_descriptor_epoch(number);
     return descriptor(number);
 }
 
