@@ -39,10 +39,10 @@ public:
     /// Not open.
     pipe_reader() noexcept = default;
 
-    /// Takes over an end that somebody else has opened: `pipe_reader::adopt(STDIN_FILENO)`. It is put
-    /// into blocking mode, for all who share it. On Windows it is a handle's number, and the handle has
-    /// to have been opened with FILE_FLAG_OVERLAPPED. Throws std::system_error if it is no open
-    /// descriptor; then it stays the caller's.
+    /// Takes over an end that somebody else has opened: `pipe_reader::adopt(STDIN_FILENO)`. Its flags
+    /// stay as they are, because others may share them. On Windows it is a handle's number, and the
+    /// handle has to have been opened with FILE_FLAG_OVERLAPPED. Throws std::system_error if it is no
+    /// open descriptor; then it stays the caller's.
     [[nodiscard]] static pipe_reader adopt(int fd) {
         return pipe_reader(detail::adopt_pipe_end(fd, "pipe_reader::adopt"));
     }

@@ -131,6 +131,7 @@ void set_capacity(const pipe_writer& writer, int bytes) {
     const int reading =
         checked(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open for reading");
     const int writing = checked(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "open for writing");
+    (void)checked(::fcntl(reading, F_SETFL, 0), "F_SETFL"); // which opening it was not to wait for
     return {pipe_reader::adopt(reading), pipe_writer::adopt(writing)};
 }
 
@@ -346,12 +347,20 @@ TEST_CASE("the ends of a pipe are not inherited by other programs, and are in bl
     }
 }
 
-TEST_CASE("what is taken over is waited for, though others had made it not to wait") {
+TEST_CASE("what is taken over is waited for, and its flags stay as they are") {
     const no_leaked_descriptors descriptors;
-    std::array<int, 2> ends{};
-    (void)checked(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), "pipe2");
-    const pipe_reader reader = pipe_reader::adopt(ends[0]);
-    const pipe_writer writer = pipe_writer::adopt(ends[1]);
+    const temporary_directory directory;
+    const bool is_named = GENERATE(false, true);
+    const int flags = GENERATE(0, O_NONBLOCK);
+    aloft::pipe_ends ends = is_named ? named_pipe(directory) : aloft::pipe();
+    for (const int fd : {ends.reader.native_handle(), ends.writer.native_handle()}) {
+        (void)checked(::fcntl(fd, F_SETFL, flags), "F_SETFL");
+    }
+    const pipe_reader reader = pipe_reader::adopt(ends.reader.release());
+    const pipe_writer writer = pipe_writer::adopt(ends.writer.release());
+    for (const int fd : {reader.native_handle(), writer.native_handle()}) {
+        CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) == flags);
+    }
     runtime rt(workers(1));
     std::array<char, 8> buffer{};
     auto waits = spawn(rt, reader.read_some(std::span(buffer)));

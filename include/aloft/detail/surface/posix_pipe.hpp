@@ -28,7 +28,7 @@ struct descriptor_pair {
     descriptor write;
 };
 
-/// In blocking mode: the ring waits for readiness itself, and would hand EAGAIN out otherwise.
+/// In blocking mode, as a child process expects it of what it is given.
 [[nodiscard]] inline descriptor_pair open_pipe() {
     int ends[2] = {-1, -1};
     if (call_pipe(ends) != 0) {
@@ -37,13 +37,10 @@ struct descriptor_pair {
     return {descriptor(ends[0]), descriptor(ends[1])};
 }
 
+/// Its flags stay as they are, because others may share them: in blocking mode or not, backends wait.
 [[nodiscard]] inline descriptor adopt_pipe_end(int fd, const char* operation) {
-    if (!is_simulated(fd)) {
-        const int flags = ::fcntl(fd, F_GETFL);
-        if (flags < 0 ||
-            ((flags & O_NONBLOCK) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0)) {
-            throw_errno(errno, std::string(operation) + " " + std::to_string(fd));
-        }
+    if (!is_simulated(fd) && ::fcntl(fd, F_GETFD) < 0) {
+        throw_errno(errno, std::string(operation) + " " + std::to_string(fd));
     }
     return descriptor(fd);
 }
