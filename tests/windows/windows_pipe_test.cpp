@@ -67,6 +67,24 @@ TEST_CASE("a write of no bytes by somebody else is not the end") {
     CHECK(sync_wait(rt, reader.read_some(std::span(buffer))) == 0);
 }
 
+TEST_CASE("a read that a write of no bytes has ended is told from one that found the end") {
+    aloft::detail::operation op; // as the system answers it, which Wine does not
+    op.kind = aloft::detail::operation_kind::read;
+    op.flags = aloft::detail::pipe_transfer;
+    CHECK(aloft::detail::answer_of(op) == aloft::detail::nothing_came);
+    op.completion.internal = 0xC000014B; // STATUS_PIPE_BROKEN
+    CHECK(aloft::detail::answer_of(op) == 0);
+    op.completion.internal = 0;
+    op.completion.internal_high = 3;
+    CHECK(aloft::detail::answer_of(op) == 3);
+    op.completion.internal_high = 0;
+    op.kind = aloft::detail::operation_kind::write;
+    CHECK(aloft::detail::answer_of(op) == 0);
+    op.kind = aloft::detail::operation_kind::read;
+    op.flags = 0; // of a file
+    CHECK(aloft::detail::answer_of(op) == 0);
+}
+
 TEST_CASE("the ends of a pipe are not inherited by other programs") {
     const no_leaked_descriptors descriptors;
     const aloft::pipe_ends ends = aloft::pipe();
