@@ -14,9 +14,10 @@
 // 1. Every child is finished by exactly one chain: a chain begins where a child is taken by the
 //    scheduler, a thief or the awaiting thread, and goes on with what pop_tagged gives, which
 //    nobody else gets.
-// 2. `remaining_` starts with the number of children. The chain that brings it to 0, or that has
-//    counted all of them itself, is the last: all children have ended. Exactly one chain is.
-//    One that counted all is alone: no other chain ever began.
+// 2. `remaining_` starts with the number of children: it is what the chains that have not subtracted
+//    yet have counted, and will count. A chain that has counted that many is the last, whether it
+//    finds so with a load or by subtracting: all children have ended, and those that have subtracted
+//    found it greater. So exactly one chain is, and nobody else touches `remaining_` any more.
 // 3. The block is alive until the parent is resumed, so until the last chain ends. A chain that
 //    subtracted less than the rest touches the block no more.
 // 4. `error_` is written by the child that turned `failed_` from false to true, before its chain
@@ -48,7 +49,6 @@ public:
              const environment* outer) noexcept {
         stop_.set_parent(stop_above(outer));
         environment_.inherit(outer, &stop_);
-        children_ = children;
         remaining_.store(children, std::memory_order_relaxed);
         parent_ = parent;
     }
@@ -58,13 +58,37 @@ public:
     /// The hook of a child: notes the first exception, and gives what this thread does next.
     template <class T>
     ALOFT_NOINLINE static std::coroutine_handle<> child_done(promise_base& child) noexcept {
-        auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
         auto& result = static_cast<promise<T>&>(child).result;
         if (result.failed()) [[unlikely]] {
-            block.note_failure(result.failure());
+            return child_failed(child, result.failure());
         }
+        return go_on(child);
+    }
+
+    void rethrow_first() {
+        if (error_) [[unlikely]] {
+            error_.rethrow();
+        }
+    }
+
+private:
+    /// Apart from child_done, which calls nothing and so saves no registers.
+    ALOFT_NOINLINE static std::coroutine_handle<> child_failed(promise_base& child,
+                                                               failure_holder& failure) noexcept {
+        auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
+        if (!block.failed_.exchange(true, std::memory_order_relaxed)) {
+            block.error_ = std::move(failure);
+            (void)block.stop_.request_stop();
+        }
+        return go_on(child);
+    }
+
+    [[nodiscard]] ALOFT_ALWAYS_INLINE static std::coroutine_handle<>
+    go_on(promise_base& child) noexcept {
+        auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
         const std::size_t ended = child.siblings_ended() + 1;
-        if (ended == block.children_) {
+        // order(join_block.remaining): acquire; the other chains' results become visible
+        if (block.remaining_.load(std::memory_order_acquire) == ended) {
             return block.parent_;
         }
         local_worker* const here = thread_local_worker;
@@ -83,24 +107,9 @@ public:
         return std::noop_coroutine(); // PUBLISHED
     }
 
-    void rethrow_first() {
-        if (error_) [[unlikely]] {
-            error_.rethrow();
-        }
-    }
-
-private:
-    ALOFT_NOINLINE void note_failure(failure_holder& failure) noexcept {
-        if (!failed_.exchange(true, std::memory_order_relaxed)) {
-            error_ = std::move(failure);
-            (void)stop_.request_stop();
-        }
-    }
-
     stop_state stop_;
     environment environment_;
     atomic<std::size_t> remaining_{0};
-    std::size_t children_ = 0;
     atomic<bool> failed_{false};
     std::coroutine_handle<> parent_{};
     failure_holder error_;
