@@ -50,9 +50,9 @@
 #define ALOFT_THREAD_LOCAL_INLINE ALOFT_NOINLINE inline
 #endif
 
-/// Keeps a pointer in a register of its own. Without it GCC copies two pointers that were just
-/// written one by one with one wide load, which has to wait until both stores have left the core.
-#if defined(__GNUC__) && !defined(__clang__)
+/// Keeps a pointer in a register of its own. Without it two pointers that were just written one by one
+/// are copied with one wide load, which has to wait until both stores have left the core.
+#if defined(__GNUC__) || defined(__clang__)
 #define ALOFT_KEEP_SCALAR(pointer) asm("" : "+r"(pointer))
 #else
 #define ALOFT_KEEP_SCALAR(pointer) static_cast<void>(pointer)

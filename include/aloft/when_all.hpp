@@ -45,20 +45,18 @@ public:
 
     [[nodiscard]] bool await_ready() const noexcept { return sizeof...(T) == 0; }
 
+    /// Out of line: what it needs registers for is then no burden of the whole coroutine.
     template <class Parent>
-    ALOFT_HOT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    ALOFT_NOINLINE suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         if constexpr (sizeof...(T) > 0) {
             block_.arm(sizeof...(T), parent, environment_of(parent));
-            const environment* const env = block_.children_environment();
-            std::array<work_node*, sizeof...(T)> all;
-            std::size_t count = 0;
-            std::apply([&](auto&... child) { ((all[count++] = &adopted(child, env)), ...); },
-                       children_);
-            for (std::size_t i = 0; i + 1 < count; ++i) {
-                start_child(env, *all[i], block_);
-            }
-            return transfer_from<Mode>(parent, all[count - 1]->coroutine); // PUBLISHED
+            const auto all = nodes<true>();
+            auto next = all.begin();
+            const auto then = block_.start_few(
+                sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; },
+                all.back()->coroutine, [this] { return start_apart(); });
+            return transfer_from<Mode>(parent, then); // PUBLISHED
         } else {
             return transfer_from<Mode>(parent, parent);
         }
@@ -78,11 +76,30 @@ public:
     }
 
 private:
-    template <class U>
-    ALOFT_ALWAYS_INLINE promise_base& adopted(task<U>& child, const environment* env) noexcept {
-        promise_base& p = task_access::promise_of(child);
-        adopt(p, &block_, &join_block::child_done<U>, env);
-        return p;
+    template <bool Adopt, class U>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* node_of(const task<U>& child) noexcept {
+        if constexpr (Adopt) {
+            adopt(task_access::promise_of(child), &block_, &join_block::child_done<U>,
+                  block_.children_environment());
+        }
+        return &task_access::started_promise_of(child);
+    }
+
+    template <bool Adopt>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE std::array<work_node*, sizeof...(T)> nodes() noexcept {
+        return std::apply(
+            [this](auto&... child) {
+                return std::array<work_node*, sizeof...(T)>{node_of<Adopt>(child)...};
+            },
+            children_);
+    }
+
+    ALOFT_NOINLINE std::coroutine_handle<> start_apart() noexcept {
+        const auto all = nodes<false>();
+        const auto last = all.back()->coroutine;
+        auto next = all.begin();
+        block_.start_all(sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; });
+        return last;
     }
 
     join_block block_;
@@ -109,16 +126,16 @@ public:
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
     template <class Parent>
-    ALOFT_HOT_AWAIT_SUSPEND suspend_result<Mode, Parent>
+    ALOFT_NOINLINE suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         block_.arm(children_.size(), parent, environment_of(parent));
-        const environment* const env = block_.children_environment();
         // The last child has not started yet, so the block and the children stay until the return.
-        auto next = children_.begin();
-        for (const auto last = children_.end() - 1; next != last; ++next) {
-            start_child(env, adopted(*next, env), block_);
-        }
-        return transfer_from<Mode>(parent, adopted(*next, env).coroutine); // PUBLISHED
+        const auto last = adopted(children_.back()).coroutine;
+        auto at = children_.begin();
+        const auto next = block_.start_few(
+            children_.size() - 1, [&]() noexcept -> work_node& { return adopted(*at++); }, last,
+            [this] { return start_apart(); });
+        return transfer_from<Mode>(parent, next); // PUBLISHED
     }
 
     auto await_resume() {
@@ -138,11 +155,18 @@ public:
     }
 
 private:
-    ALOFT_ALWAYS_INLINE promise_base& adopted(typename Children::value_type& child,
-                                              const environment* env) noexcept {
+    ALOFT_ALWAYS_INLINE promise_base& adopted(typename Children::value_type& child) noexcept {
         promise_base& p = task_access::promise_of(child);
-        adopt(p, &block_, &join_block::child_done<value_type>, env);
+        adopt(p, &block_, &join_block::child_done<value_type>, block_.children_environment());
         return p;
+    }
+
+    ALOFT_NOINLINE std::coroutine_handle<> start_apart() noexcept {
+        const auto last = task_access::started_promise_of(children_.back()).coroutine;
+        auto at = children_.begin();
+        block_.start_all(children_.size() - 1,
+                         [&]() noexcept -> work_node& { return adopted(*at++); });
+        return last;
     }
 
     template <std::size_t... I>

@@ -65,11 +65,10 @@ public:
     std::vector<std::function<void()>> threads() {
         std::vector<std::function<void()>> all;
         all.emplace_back([this] {
-            push();
-            push();
+            push(2);
             items_.take(deque_.pop());
             items_.take(deque_.pop());
-            push();
+            push(1);
             items_.take(deque_.pop());
         });
         for (std::size_t i = 0; i < Thieves; ++i) {
@@ -92,7 +91,10 @@ public:
     [[nodiscard]] word plain_state() const { return items_.state(); }
 
 private:
-    void push() { check(deque_.push(items_.make()), "there was room"); }
+    void push(std::size_t count) {
+        const auto next = [this]() -> work_node& { return items_.make(); };
+        check(deque_.push_all(count, nullptr, next), "there was room");
+    }
 
     aloft::detail::deque deque_;
     items items_;

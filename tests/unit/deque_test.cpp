@@ -143,6 +143,45 @@ TEST_CASE("a full deque refuses, and takes again when there is room") {
     CHECK(queue.pop() == &items.back());
 }
 
+TEST_CASE("items that are pushed together are all there, or none of them where there is no room") {
+    deque queue;
+    std::vector<item> items(deque_capacity + 1);
+    std::size_t given = 0;
+    const auto next = [&]() -> work_node& { return items[given++]; };
+    CHECK(queue.push_all(0, nullptr, next));
+    CHECK(queue.empty());
+    CHECK_FALSE(queue.push_all(deque_capacity + 1, nullptr, next));
+    CHECK(given == 0);
+    CHECK(queue.push_all(deque_capacity, nullptr, next));
+    CHECK(given == deque_capacity);
+    CHECK_FALSE(queue.push_all(1, nullptr, next));
+    CHECK(queue.steal() == &items[0]);
+    CHECK_FALSE(queue.push_all(2, nullptr, next));
+    CHECK(queue.push_all(1, nullptr, next));
+    for (std::size_t i = deque_capacity; i > 0; --i) {
+        CHECK(queue.pop() == &items[i]);
+    }
+    CHECK(queue.pop() == nullptr);
+}
+
+TEST_CASE("the owner pops what it pushed last only if it has the tag that it asks for") {
+    deque queue;
+    item first;
+    item second;
+    item third;
+    const auto no_fence = [] {};
+    std::vector<item*> given{&second, &third};
+    auto next = [&, at = std::size_t{0}]() mutable -> work_node& { return *given[at++]; };
+    REQUIRE(queue.push(first, &first));
+    REQUIRE(queue.push_all(2, &given, next));
+    CHECK(queue.pop_tagged(&first, no_fence) == nullptr);
+    CHECK(queue.pop_tagged(&given, no_fence) == &third);
+    CHECK(queue.pop_tagged(&given, no_fence) == &second);
+    CHECK(queue.pop_tagged(&given, no_fence) == nullptr);
+    CHECK(queue.pop_tagged(&first, no_fence) == &first);
+    CHECK(queue.pop_tagged(&first, no_fence) == nullptr);
+}
+
 TEST_CASE("the owner can tell whether enough items are left behind the thieves") {
     deque queue;
     std::vector<item> items(deque_capacity);

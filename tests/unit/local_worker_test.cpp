@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,7 +23,7 @@ namespace {
 class counting_executor final : public aloft::detail::executor {
 public:
     void post(work_node&) noexcept override {}
-    void fork_elsewhere(work_node&) noexcept override {}
+    void fork_elsewhere(work_node&) noexcept override { ++elsewhere; }
     void post_all(aloft::detail::work_list&&) noexcept override {}
     void wake_for_work() noexcept override { ++wakes; }
     void share_forks() noexcept override { ++shares; }
@@ -34,6 +35,7 @@ public:
 
     std::size_t wakes = 0;
     std::size_t shares = 0;
+    std::size_t elsewhere = 0;
 };
 
 struct bare_worker final : local_worker {
@@ -50,9 +52,12 @@ struct one_worker {
 
     void fork_some(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
-            nodes.push_back(std::make_unique<work_node>());
-            fork(exec, *nodes.back(), nullptr);
+            fork(exec, make(), nullptr);
         }
+    }
+    work_node& make() {
+        nodes.push_back(std::make_unique<work_node>());
+        return *nodes.back();
     }
 
     counting_executor exec;
@@ -96,4 +101,60 @@ TEST_CASE("what thieves have taken does not count as a fork that could be shared
     CHECK(w.exec.shares == 0);
     w.fork_some(1);
     CHECK(w.exec.shares == 1);
+}
+
+TEST_CASE(
+    "what is forked together wakes others once, and what is too much for that once per batch") {
+    one_worker w(idle_word::one_sleeping);
+    const auto next = [&w]() -> work_node& { return w.make(); };
+    bool apart = false;
+    const auto note = [&apart] {
+        apart = true;
+        return std::coroutine_handle<>();
+    };
+    const std::coroutine_handle<> then = std::noop_coroutine();
+    constexpr std::size_t few = local_worker::fork_batch;
+    CHECK(aloft::detail::fork_few(&w.exec, few, nullptr, next, then, note) == then);
+    CHECK_FALSE(apart);
+    CHECK(w.exec.wakes == 1);
+    CHECK(aloft::detail::fork_few(&w.exec, few + 1, nullptr, next, then, note) == nullptr);
+    CHECK(apart);
+    CHECK(w.exec.wakes == 1);
+    CHECK(w.nodes.size() == few);
+    aloft::detail::fork_all(&w.exec, 2 * few + 1, nullptr, next);
+    CHECK(w.exec.wakes == 4);
+    CHECK(w.exec.elsewhere == 0);
+    for (std::size_t i = w.nodes.size(); i > 0; --i) {
+        CHECK(w.here->pop_fork() == w.nodes[i - 1].get());
+    }
+    CHECK(w.here->pop_fork() == nullptr);
+}
+
+TEST_CASE("what is forked together goes where each of it would: elsewhere, where this is no worker "
+          "of it") {
+    one_worker w(0);
+    counting_executor other;
+    const auto next = [&w]() -> work_node& { return w.make(); };
+    bool apart = false;
+    const auto note = [&apart] {
+        apart = true;
+        return std::coroutine_handle<>();
+    };
+    CHECK(aloft::detail::fork_few(&other, 1, nullptr, next, std::noop_coroutine(), note) ==
+          nullptr);
+    CHECK(apart);
+    CHECK(w.nodes.empty());
+    aloft::detail::fork_all(&other, 3, nullptr, next);
+    CHECK(other.elsewhere == 3);
+    CHECK(w.here->pop_fork() == nullptr);
+}
+
+TEST_CASE("what is forked together and does not fit into the deque goes elsewhere one by one") {
+    one_worker w(0);
+    w.fork_some(aloft::detail::deque_capacity - 1);
+    const auto next = [&w]() -> work_node& { return w.make(); };
+    aloft::detail::fork_all(&w.exec, 3, nullptr, next);
+    CHECK(w.exec.elsewhere == 2);
+    CHECK(w.nodes.size() == aloft::detail::deque_capacity + 2);
+    CHECK(w.here->pop_fork() == w.nodes[aloft::detail::deque_capacity - 1].get());
 }

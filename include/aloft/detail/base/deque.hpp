@@ -6,8 +6,8 @@
 // ever. What does not fit is the caller's business, so pushing never allocates.
 //
 // 1. bottom_ is written by the owner only. top_ only grows, by compare-exchange.
-// 2. push: the slot is written before bottom_ is released, so a thief that acquires bottom_ reads
-//    the item and what was written before it was pushed.
+// 2. push: the slots are written before bottom_ is released, so a thief that acquires bottom_ reads
+//    the items and what was written before they were pushed.
 // 3. pop takes the item below bottom_ without a compare-exchange if at least one more is left. The
 //    race for the last item is decided by the compare-exchange on top_: exactly one side gets it.
 // 4. pop stores bottom_ and then loads top_; steal loads top_ and then bottom_. The fences between
@@ -40,19 +40,29 @@ class deque {
 public:
     /// Owner. False if the deque is full.
     [[nodiscard]] bool push(work_node& node, const void* tag = nullptr) noexcept {
-        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
-        if (bottom == end_) [[unlikely]] {
+        return push_all(1, tag, [&node]() noexcept -> work_node& { return node; });
+    }
+
+    /// Owner: what next() gives when it is called so many times. False: there is no room for all of
+    /// them, and it has not been called.
+    template <class Next>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE bool push_all(std::size_t items, const void* tag,
+                                                    Next&& next) noexcept {
+        std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        const std::int64_t end = bottom + static_cast<std::int64_t>(items);
+        if (end > end_) [[unlikely]] {
             // order(deque.top): acquire; the thief has read the slots that are to be overwritten
             end_ = top_.load(std::memory_order_acquire) + capacity;
-            if (bottom == end_) {
+            if (end > end_) {
                 return false;
             }
         }
-        slot& free = slot_at(bottom);
-        free.node.store(&node, std::memory_order_relaxed);
-        free.tag = tag;
-        // order(deque.bottom): release; the slot and the node become visible to thieves
-        bottom_.store(bottom + 1, std::memory_order_release);
+        for (; bottom != end; ++bottom) {
+            nodes_[slot_of(bottom)].store(&next(), std::memory_order_relaxed);
+            tags_[slot_of(bottom)] = tag;
+        }
+        // order(deque.bottom): release; the slots and the nodes become visible to thieves
+        bottom_.store(end, std::memory_order_release);
         return true;
     }
 
@@ -61,7 +71,7 @@ public:
     [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
         // An old top_ makes it look fuller than it is: then the tag is old, and take_last decides.
-        if (bottom < top_.load(std::memory_order_relaxed) || slot_at(bottom).tag != tag) {
+        if (bottom < top_.load(std::memory_order_relaxed) || tags_[slot_of(bottom)] != tag) {
             return nullptr;
         }
         return take_last(bottom, fence);
@@ -93,7 +103,7 @@ public:
         } while (!top_.compare_exchange_weak(top, end, std::memory_order_acq_rel,
                                              std::memory_order_relaxed));
         for (; top < end; ++top) { // nobody else writes slots
-            taken.push(*slot_at(top).node.load(std::memory_order_relaxed));
+            taken.push(*nodes_[slot_of(top)].load(std::memory_order_relaxed));
         }
     }
 
@@ -123,7 +133,7 @@ public:
         if (top >= bottom) {
             return nullptr;
         }
-        work_node* const oldest = slot_at(top).node.load(std::memory_order_relaxed);
+        work_node* const oldest = nodes_[slot_of(top)].load(std::memory_order_relaxed);
         // order(deque.top): release; the slot has been read and may be overwritten
         return top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
                                             std::memory_order_relaxed)
@@ -139,11 +149,6 @@ public:
 private:
     static constexpr auto capacity = static_cast<std::int64_t>(deque_capacity);
 
-    struct slot {
-        atomic<work_node*> node{nullptr};
-        const void* tag = nullptr;
-    };
-
     /// Owner: the item at `bottom`, which is below bottom_, unless a thief gets it.
     template <class Fence>
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* take_last(std::int64_t bottom,
@@ -152,27 +157,28 @@ private:
         fence();
         std::int64_t top = top_.load(std::memory_order_relaxed);
         if (top < bottom) [[likely]] {
-            return slot_at(bottom).node.load(std::memory_order_relaxed);
+            return nodes_[slot_of(bottom)].load(std::memory_order_relaxed);
         }
         work_node* last = nullptr;
         // order(deque.top): acq_rel; decides the race for the last item
         if (top == bottom && top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
                                                           std::memory_order_relaxed)) {
-            last = slot_at(bottom).node.load(std::memory_order_relaxed);
+            last = nodes_[slot_of(bottom)].load(std::memory_order_relaxed);
         }
         // order(deque.bottom): release; a thief that reads it sees the slots below
         bottom_.store(bottom + 1, std::memory_order_release);
         return last;
     }
 
-    [[nodiscard]] slot& slot_at(std::int64_t position) noexcept {
-        return slots_[static_cast<std::size_t>(position) % deque_capacity];
+    [[nodiscard]] static constexpr std::size_t slot_of(std::int64_t position) noexcept {
+        return static_cast<std::size_t>(position) % deque_capacity;
     }
 
     alignas(cacheline_bytes) atomic<std::int64_t> top_{0};
     alignas(cacheline_bytes) atomic<std::int64_t> bottom_{0};
     std::int64_t end_ = capacity; // the owner's
-    std::array<slot, deque_capacity> slots_{};
+    std::array<atomic<work_node*>, deque_capacity> nodes_{};
+    std::array<const void*, deque_capacity> tags_{}; // the owner's
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

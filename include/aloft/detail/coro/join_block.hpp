@@ -55,6 +55,19 @@ public:
 
     [[nodiscard]] const environment* children_environment() const noexcept { return &environment_; }
 
+    /// Starts `count` children that next() gives, adopted: where others can steal them. Gives `last`, the
+    /// one that this thread goes on with, or what apart() does: local_worker.hpp, fork_few().
+    template <class Next, class Apart>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE std::coroutine_handle<>
+    start_few(std::size_t count, Next&& next, std::coroutine_handle<> last,
+              Apart&& apart) noexcept {
+        return fork_few(environment_.exec, count, this, next, last, apart);
+    }
+    template <class Next>
+    void start_all(std::size_t count, Next&& next) noexcept {
+        fork_all(environment_.exec, count, this, next);
+    }
+
     /// The hook of a child: notes the first exception, and gives what this thread does next.
     template <class T>
     ALOFT_NOINLINE static std::coroutine_handle<> child_done(promise_base& child) noexcept {
@@ -114,16 +127,5 @@ private:
     std::coroutine_handle<> parent_{};
     failure_holder error_;
 };
-
-/// Starts a child that has been adopted: where others can steal it, or here if there is no
-/// executor.
-ALOFT_ALWAYS_INLINE void start_child(const environment* env, work_node& child,
-                                     const join_block& block) noexcept {
-    if (executor_of(env) != nullptr) [[likely]] {
-        fork(*env->exec, child, &block);
-    } else {
-        resume_chain(child.coroutine);
-    }
-}
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -29,7 +29,9 @@
 #include <aloft/detail/base/run_queue.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/executor.hpp>
+#include <aloft/detail/coro/transfer.hpp>
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 
@@ -75,11 +77,18 @@ struct local_worker {
     /// The same for `forks`. Somebody may be waiting for more than one of them: see 5.
     ALOFT_ALWAYS_INLINE void published_fork() noexcept {
         if (!fence_lightly()) [[unlikely]] {
-            wake_if_called_for();
-            if (forks.has_at_least(many_forks)) {
-                exec->share_forks();
-            }
+            (void)published_heavily({});
         }
+    }
+
+    /// published_fork() behind its fence. Gives `then`.
+    ALOFT_NOINLINE std::coroutine_handle<>
+    published_heavily(std::coroutine_handle<> then) noexcept {
+        wake_if_called_for();
+        if (forks.has_at_least(many_forks)) {
+            exec->share_forks();
+        }
+        return then;
     }
 
     /// The owner's side of the fences with searchers and sleepers: between a queue and idle_state,
@@ -102,6 +111,7 @@ struct local_worker {
     }
 
     static constexpr std::size_t many_forks = deque_capacity < 16 ? 2 : deque_capacity / 8;
+    static constexpr std::size_t fork_batch = many_forks / 2; // others get to see so many at once
 
     executor* const exec;
     const atomic<std::uint64_t>* const idle_state;
@@ -141,6 +151,49 @@ ALOFT_THREAD_LOCAL_INLINE void fork(executor& exec, work_node& node, const void*
         return;
     }
     here->published_fork();
+}
+
+/// The same for `count` coroutines that next() gives, with one fence for all of them; gives `then`.
+/// Unless they are too many, or this is no worker of that executor, or its deque has no room: then
+/// next() has not been called, and it gives what apart() does. For functions that are not inlined, see
+/// 3; in there whatever is not usual is called at the end, so that nothing has to be saved for it.
+template <class Next, class Apart>
+[[nodiscard]] ALOFT_ALWAYS_INLINE std::coroutine_handle<>
+fork_few(const executor* exec, std::size_t count, const void* tag, Next&& next,
+         std::coroutine_handle<> then, Apart&& apart) noexcept {
+    local_worker* const here = thread_local_worker;
+    if (here == nullptr || here->exec != exec || count > local_worker::fork_batch ||
+        !here->forks.push_all(count, tag, next)) [[unlikely]] {
+        return apart();
+    }
+    if (!here->fence_lightly()) [[unlikely]] {
+        return here->published_heavily(then);
+    }
+    return then;
+}
+
+/// fork_few() for any number, anywhere. Without an executor they are run here.
+template <class Next>
+void fork_all(executor* exec, std::size_t count, const void* tag, Next&& next) noexcept {
+    if (exec == nullptr) {
+        for (; count > 0; --count) {
+            resume_chain(next().coroutine);
+        }
+        return;
+    }
+    local_worker* const here = thread_local_worker;
+    const bool at_home = here != nullptr && here->exec == exec;
+    while (count > 0) {
+        std::size_t batch = count < local_worker::fork_batch ? count : local_worker::fork_batch;
+        count -= batch;
+        if (at_home && here->forks.push_all(batch, tag, next)) [[likely]] {
+            here->published_fork();
+            continue;
+        }
+        for (; batch > 0; --batch) {
+            fork(*exec, next(), tag);
+        }
+    }
 }
 
 /// Counts a task that the runtime has to join, and forks it.
