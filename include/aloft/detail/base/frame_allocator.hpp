@@ -123,11 +123,7 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
     --list.room;
 }
 
-[[nodiscard]] ALOFT_THREAD_LOCAL_INLINE void* allocate_frame(std::size_t bytes) {
-    const std::size_t size_class = frame_class_of(bytes);
-    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
-        return ::operator new(bytes);
-    }
+[[nodiscard]] ALOFT_THREAD_LOCAL_INLINE void* take_frame(std::size_t size_class) {
     frame_list& list = thread_frames.lists[size_class];
     free_frame* const frame = list.head;
     if (frame == nullptr) [[unlikely]] {
@@ -138,12 +134,7 @@ ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
     return frame;
 }
 
-ALOFT_THREAD_LOCAL_INLINE void deallocate_frame(void* memory, std::size_t bytes) noexcept {
-    const std::size_t size_class = frame_class_of(bytes);
-    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
-        ::operator delete(memory);
-        return;
-    }
+ALOFT_THREAD_LOCAL_INLINE void put_frame(void* memory, std::size_t size_class) noexcept {
     frame_list& list = thread_frames.lists[size_class];
     if (list.room == 0) [[unlikely]] {
         deallocate_frame_to_full_list(memory, size_class);
@@ -153,6 +144,25 @@ ALOFT_THREAD_LOCAL_INLINE void deallocate_frame(void* memory, std::size_t bytes)
     auto* const frame = static_cast<free_frame*>(memory);
     frame->next = list.head;
     list.head = frame;
+}
+
+// Inlined, because the size is a constant where a coroutine is created or destroyed.
+
+[[nodiscard]] ALOFT_ALWAYS_INLINE void* allocate_frame(std::size_t bytes) {
+    const std::size_t size_class = frame_class_of(bytes);
+    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
+        return ::operator new(bytes);
+    }
+    return take_frame(size_class);
+}
+
+ALOFT_ALWAYS_INLINE void deallocate_frame(void* memory, std::size_t bytes) noexcept {
+    const std::size_t size_class = frame_class_of(bytes);
+    if (ALOFT_ASAN || size_class >= frame_classes) [[unlikely]] {
+        ::operator delete(memory);
+        return;
+    }
+    put_frame(memory, size_class);
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail
