@@ -41,6 +41,7 @@ struct async_generator_promise : promise_base {
     using value = std::remove_cvref_t<T>;
     using pointer = std::add_pointer_t<reference>;
 
+    async_generator_promise() noexcept { on_done = nullptr; }
     [[nodiscard]] async_generator<T> get_return_object() noexcept;
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
     [[nodiscard]] ALOFT_ALWAYS_INLINE auto final_suspend() noexcept {

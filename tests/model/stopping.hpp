@@ -23,9 +23,10 @@ struct stop_state_view {
                           reinterpret_cast<std::uintptr_t>(node.link));
     }
     [[nodiscard]] static model::word of(const stop_state& state) noexcept {
+        const bool is_node = (state.flags_.load() & stop_state::joined) != 0;
         return model::mix(model::mix(reinterpret_cast<std::uintptr_t>(state.first_),
                                      reinterpret_cast<std::uintptr_t>(state.runner_)),
-                          of(static_cast<const stop_node&>(state)));
+                          is_node ? of(static_cast<const stop_node&>(state)) : 0);
     }
 };
 

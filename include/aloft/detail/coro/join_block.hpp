@@ -5,7 +5,7 @@
 //
 // Children that one worker runs one after the other form a chain: the end of one takes the next
 // sibling from the bottom of that worker's own deque and starts it. A chain counts its children in
-// the child that it is at, without an atomic operation, and subtracts them all from `remaining_`
+// the child that it is at, without an atomic operation, and subtracts them all from `remaining`
 // when it finds no further sibling there. So a when_all of which nothing is stolen touches no
 // atomic counter at all, and one that was stolen from pays once per chain.
 //
@@ -14,17 +14,17 @@
 // 1. Every child is finished by exactly one chain: a chain begins where a child is taken by the
 //    scheduler, a thief or the awaiting thread, and goes on with what pop_tagged gives, which
 //    nobody else gets.
-// 2. `remaining_` starts with the number of children: it is what the chains that have not subtracted
+// 2. `remaining` starts with the number of children: it is what the chains that have not subtracted
 //    yet have counted, and will count. A chain that has counted that many is the last, whether it
 //    finds so with a load or by subtracting: all children have ended, and those that have subtracted
-//    found it greater. So exactly one chain is, and nobody else touches `remaining_` any more.
+//    found it greater. So exactly one chain is, and nobody else touches `remaining` any more.
 // 3. The block is alive until the parent is resumed, so until the last chain ends. A chain that
 //    subtracted less than the rest touches the block no more.
 // 4. `error_` is written by the child that turned `failed_` from false to true, before its chain
 //    ends, and read by the parent after the last chain ended. It then requests stop, before its chain
 //    ends too: the block is alive meanwhile.
 // 5. What a child did is visible to the parent: within a chain by the thread's own order, between
-//    chains by `remaining_`.
+//    chains by `remaining`.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -35,25 +35,28 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <new>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
 class join_block {
 public:
-    join_block() = default;
+    join_block() noexcept {}
     join_block(join_block&&) noexcept {} // before it is armed there is nothing to move
 
     /// `outer` is the parent's environment; the children get the block's own.
     void arm(std::size_t children, std::coroutine_handle<> parent,
              const environment* outer) noexcept {
         stop_.set_parent(stop_above(outer));
-        environment_.inherit(outer, &stop_);
-        remaining_.store(children, std::memory_order_relaxed);
-        parent_ = parent;
+        environment own;
+        own.inherit(outer, &stop_);
+        ::new (static_cast<void*>(&armed_)) armed_part{own, children, parent};
     }
 
-    [[nodiscard]] const environment* children_environment() const noexcept { return &environment_; }
+    [[nodiscard]] const environment* children_environment() const noexcept {
+        return &armed_.children;
+    }
 
     /// Starts `count` children that next() gives, adopted: where others can steal them. Gives `last`, the
     /// one that this thread goes on with, or what apart() does: local_worker.hpp, fork_few().
@@ -61,11 +64,11 @@ public:
     [[nodiscard]] ALOFT_ALWAYS_INLINE std::coroutine_handle<>
     start_few(std::size_t count, Next&& next, std::coroutine_handle<> last,
               Apart&& apart) noexcept {
-        return fork_few(environment_.exec, count, this, next, last, apart);
+        return fork_few(armed_.children.exec, count, this, next, last, apart);
     }
     template <class Next>
     void start_all(std::size_t count, Next&& next) noexcept {
-        fork_all(environment_.exec, count, this, next);
+        fork_all(armed_.children.exec, count, this, next);
     }
 
     /// The hook of a child: notes the first exception, and gives what this thread does next.
@@ -78,9 +81,10 @@ public:
         return go_on(child);
     }
 
+    /// To be called first of all when the parent goes on.
     void rethrow_first() {
-        if (error_) [[unlikely]] {
-            error_.rethrow();
+        if (failure_record* const first = error_.load(std::memory_order_relaxed)) [[unlikely]] {
+            rethrow(first);
         }
     }
 
@@ -89,9 +93,12 @@ private:
     ALOFT_NOINLINE static std::coroutine_handle<> child_failed(promise_base& child,
                                                                failure_holder& failure) noexcept {
         auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
-        if (!block.failed_.exchange(true, std::memory_order_relaxed)) {
-            block.error_ = std::move(failure);
+        failure_record* const record = failure.release();
+        failure_record* before = nullptr;
+        if (block.error_.compare_exchange_strong(before, record, std::memory_order_relaxed)) {
             (void)block.stop_.request_stop();
+        } else {
+            failure = failure_holder(record);
         }
         return go_on(child);
     }
@@ -101,8 +108,8 @@ private:
         auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
         const std::size_t ended = child.siblings_ended() + 1;
         // order(join_block.remaining): acquire; the other chains' results become visible
-        if (block.remaining_.load(std::memory_order_acquire) == ended) {
-            return block.parent_;
+        if (block.armed_.remaining.load(std::memory_order_acquire) == ended) {
+            return block.armed_.parent;
         }
         local_worker* const here = thread_local_worker;
         if (here != nullptr && here->direct_runs > 0) [[likely]] {
@@ -112,20 +119,31 @@ private:
                 return node->coroutine;
             }
         }
-        const std::coroutine_handle<> parent = block.parent_;
+        const std::coroutine_handle<> parent = block.armed_.parent;
         // order(join_block.remaining): acq_rel; the children's results become visible to the parent
-        if (block.remaining_.fetch_sub(ended, std::memory_order_acq_rel) == ended) {
+        if (block.armed_.remaining.fetch_sub(ended, std::memory_order_acq_rel) == ended) {
             return parent;
         }
         return std::noop_coroutine(); // PUBLISHED
     }
 
+    [[noreturn]] ALOFT_NOINLINE void rethrow(failure_record* first) {
+        error_.store(nullptr, std::memory_order_relaxed);
+        failure_holder(first).rethrow();
+    }
+
+    /// What arm() sets, and nothing before: a when_all is made and moved for every join.
+    struct armed_part {
+        environment children;
+        atomic<std::size_t> remaining;
+        std::coroutine_handle<> parent;
+    };
+
     stop_state stop_;
-    environment environment_;
-    atomic<std::size_t> remaining_{0};
-    atomic<bool> failed_{false};
-    std::coroutine_handle<> parent_{};
-    failure_holder error_;
+    atomic<failure_record*> error_{nullptr};
+    union {
+        armed_part armed_;
+    };
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -35,6 +35,8 @@ public:
         : record_(make(std::move(error), name)) {}
     failure_holder(failure_holder&& other) noexcept
         : record_(std::exchange(other.record_, nullptr)) {}
+    /// What release() gave.
+    explicit failure_holder(failure_record* record) noexcept : record_(record) {}
     failure_holder& operator=(failure_holder&& other) noexcept {
         std::swap(record_, other.record_);
         return *this;
@@ -50,6 +52,9 @@ public:
     [[nodiscard]] failure_record* record() const noexcept {
         return record_ == &lost_failure ? nullptr : record_;
     }
+
+    /// Stands for all of it until a holder is made of it again; null if there is none.
+    [[nodiscard]] failure_record* release() noexcept { return std::exchange(record_, nullptr); }
 
     /// The exception moves out; null if it has been taken before.
     [[nodiscard]] std::exception_ptr take() const noexcept {

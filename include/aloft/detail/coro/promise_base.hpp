@@ -40,9 +40,10 @@ struct promise_base : work_node {
         next = reinterpret_cast<work_node*>(count);
     }
 
-    atomic<void*> owner{nullptr};
-    done_hook on_done = nullptr;
-    const environment* env = nullptr;
+    atomic<void*> owner{
+        nullptr}; // until it starts; the others are set when that is going to happen
+    done_hook on_done;
+    const environment* env;
 
     ALOFT_ALWAYS_INLINE static void* operator new(std::size_t bytes) {
         return allocate_frame(bytes);

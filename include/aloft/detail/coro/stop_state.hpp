@@ -38,16 +38,22 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 /// Somebody who is to be told. It lives in an awaiter or in a stop_callback.
 struct stop_node {
-    stop_node* next = nullptr;
-    stop_node** link = nullptr; // the pointer that points here; nullptr: not listed
-    void (*run)(stop_node&) noexcept = nullptr;
+    stop_node* next;
+    stop_node** link; // the pointer that points here; nullptr: not listed
+    void (*run)(stop_node&) noexcept;
+
+    stop_node() noexcept : next(nullptr), link(nullptr), run(nullptr) {}
+
+protected:
+    struct set_later {};
+    explicit stop_node(set_later) noexcept {}
 };
 
-/// As a node it is its own entry in its parent's list.
+/// As a node it is its own entry in its parent's list, from the moment on when it joins that.
 class stop_state : stop_node {
 public:
-    stop_state() noexcept = default;
-    explicit stop_state(stop_state* parent) noexcept : parent_(parent) {}
+    explicit stop_state(stop_state* parent = nullptr) noexcept
+        : stop_node(set_later{}), parent_(parent) {}
     stop_state(const stop_state&) = delete;
     stop_state& operator=(const stop_state&) = delete;
     ~stop_state() {
@@ -89,6 +95,7 @@ public:
             }
         }
         if (joins) {
+            link = nullptr;
             run = [](stop_node& self) noexcept {
                 (void)static_cast<stop_state&>(self).request_stop();
             };
@@ -253,8 +260,8 @@ private:
     spin_lock lock_;
     stop_node* first_ = nullptr;
     stop_node* lasting_ = nullptr; // those that may outlive it
-    stop_state* parent_ = nullptr;
     atomic<stop_node*> running_{nullptr};
+    stop_state* parent_;
     const void* runner_ = nullptr; // who is in request_stop; written before `stopped` is released
 };
 
