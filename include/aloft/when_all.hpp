@@ -214,8 +214,8 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
     if constexpr (!std::is_lvalue_reference_v<Range> &&
                   (std::is_same_v<given, std::vector<child>> ||
                    std::is_same_v<given, std::array<child, detail::array_length<given>>>)) {
-        return detail::guard_temporary<detail::is_endangered_temporary<Range>>(
-            detail::when_all_range_awaiter<Mode, given>(std::move(range)));
+        return detail::guarded_of<detail::is_endangered_temporary<Range>,
+                                  detail::when_all_range_awaiter<Mode, given>>(std::move(range));
     } else {
         std::vector<child> children;
         if constexpr (requires { std::size(range); }) {
@@ -228,8 +228,9 @@ template <detail::transfer_mode Mode = detail::transfer_here, detail::range Rang
                 children.push_back(detail::as_task(std::forward<decltype(each)>(each)));
             }
         }
-        return detail::guard_temporary<detail::is_endangered_temporary<Range>>(
-            detail::when_all_range_awaiter<Mode, std::vector<child>>(std::move(children)));
+        return detail::guarded_of<detail::is_endangered_temporary<Range>,
+                                  detail::when_all_range_awaiter<Mode, std::vector<child>>>(
+            std::move(children));
     }
 }
 

@@ -95,7 +95,10 @@ struct final_awaiter {
     template <class Promise>
     ALOFT_ALWAYS_INLINE std::coroutine_handle<>
     await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
-        promise_base& promise = ended.promise();
+        // Otherwise clang keeps the promise's address in a register from the coroutine's entry on.
+        void* frame = ended.address();
+        ALOFT_KEEP_SCALAR(frame);
+        promise_base& promise = std::coroutine_handle<Promise>::from_address(frame).promise();
         const promise_base::done_hook hook = promise.on_done;
         if (hook == nullptr) {
             return transfer_to<Mode>(std::coroutine_handle<>::from_address(

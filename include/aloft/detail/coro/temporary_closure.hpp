@@ -58,6 +58,8 @@ template <class Awaitable>
 class [[nodiscard]] await_by_name : public Awaitable {
 public:
     explicit await_by_name(Awaitable&& a) : Awaitable(std::move(a)) {}
+    template <class From>
+    explicit await_by_name(std::in_place_t, From&& from) : Awaitable(std::forward<From>(from)) {}
 
     [[nodiscard]] auto operator co_await() & {
         if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
@@ -85,6 +87,16 @@ template <bool Endangered, class Awaitable>
         return await_by_name<std::remove_cvref_t<Awaitable>>(std::forward<Awaitable>(made));
     } else {
         return std::remove_cvref_t<Awaitable>(std::forward<Awaitable>(made));
+    }
+}
+
+/// The same for what is made of `from`, without a move.
+template <bool Endangered, class Awaitable, class From>
+[[ALOFT_CORO_MOVES nodiscard]] ALOFT_ALWAYS_INLINE auto guarded_of(From&& from) {
+    if constexpr (Endangered) {
+        return await_by_name<Awaitable>(std::in_place, std::forward<From>(from));
+    } else {
+        return Awaitable(std::forward<From>(from));
     }
 }
 
