@@ -50,11 +50,11 @@ public:
     ALOFT_NOINLINE suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         if constexpr (sizeof...(T) > 0) {
-            block_.arm(sizeof...(T), parent, environment_of(parent));
+            executor* const exec = block_.arm(sizeof...(T), parent, environment_of(parent));
             const auto all = nodes<true>();
             auto next = all.begin();
             const auto then = block_.start_few(
-                sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; },
+                exec, sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; },
                 all.back()->coroutine, [this] { return start_apart(); });
             return transfer_from<Mode>(parent, then); // PUBLISHED
         } else {
@@ -79,10 +79,12 @@ private:
     template <bool Adopt, class U>
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* node_of(const task<U>& child) noexcept {
         if constexpr (Adopt) {
-            adopt(task_access::promise_of(child), &block_, &join_block::child_done<U>,
-                  block_.children_environment());
+            promise_base& p = task_access::promise_of(child);
+            adopt(p, &block_, &join_block::child_done<U>, block_.children_environment());
+            return &p;
+        } else {
+            return &task_access::started_promise_of(child);
         }
-        return &task_access::started_promise_of(child);
     }
 
     template <bool Adopt>
@@ -128,13 +130,13 @@ public:
     template <class Parent>
     ALOFT_NOINLINE suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
-        block_.arm(children_.size(), parent, environment_of(parent));
+        executor* const exec = block_.arm(children_.size(), parent, environment_of(parent));
         // The last child has not started yet, so the block and the children stay until the return.
         const auto last = adopted(children_.back()).coroutine;
         auto at = children_.begin();
         const auto next = block_.start_few(
-            children_.size() - 1, [&]() noexcept -> work_node& { return adopted(*at++); }, last,
-            [this] { return start_apart(); });
+            exec, children_.size() - 1, [&]() noexcept -> work_node& { return adopted(*at++); },
+            last, [this] { return start_apart(); });
         return transfer_from<Mode>(parent, next); // PUBLISHED
     }
 

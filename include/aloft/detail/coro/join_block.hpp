@@ -45,13 +45,14 @@ public:
     join_block() noexcept {}
     join_block(join_block&&) noexcept {} // before it is armed there is nothing to move
 
-    /// `outer` is the parent's environment; the children get the block's own.
-    void arm(std::size_t children, std::coroutine_handle<> parent,
-             const environment* outer) noexcept {
+    /// `outer` is the parent's environment; the children get the block's own, with this executor.
+    executor* arm(std::size_t children, std::coroutine_handle<> parent,
+                  const environment* outer) noexcept {
         stop_.set_parent(stop_above(outer));
         environment own;
         own.inherit(outer, &stop_);
         ::new (static_cast<void*>(&armed_)) armed_part{own, children, parent};
+        return own.exec;
     }
 
     [[nodiscard]] const environment* children_environment() const noexcept {
@@ -62,9 +63,9 @@ public:
     /// one that this thread goes on with, or what apart() does: local_worker.hpp, fork_few().
     template <class Next, class Apart>
     [[nodiscard]] ALOFT_ALWAYS_INLINE std::coroutine_handle<>
-    start_few(std::size_t count, Next&& next, std::coroutine_handle<> last,
+    start_few(const executor* exec, std::size_t count, Next&& next, std::coroutine_handle<> last,
               Apart&& apart) noexcept {
-        return fork_few(armed_.children.exec, count, this, next, last, apart);
+        return fork_few(exec, count, this, next, last, apart);
     }
     template <class Next>
     void start_all(std::size_t count, Next&& next) noexcept {
