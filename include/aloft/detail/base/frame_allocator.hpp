@@ -8,7 +8,9 @@
 // another would drain one cache and fill the other, so a list that reaches two batches hands one to
 // the depot, and an empty list takes one from there (frame_depot.hpp).
 //
-// 1. A free list is touched by its own thread only, without any lock or atomic operation.
+// 1. A free list is touched by its own thread only, without any lock or atomic operation. Its frames
+//    say how deep it is, so that no counter is written for each that is taken or given back. Its last
+//    frame stays: it is handed out only when a batch takes its place.
 // 2. Frames of more than 1 KiB come from operator new each time.
 // 3. The thread_local object is trivially destructible; workers call release_thread_frames() before they
 //    end. Frames cached by other threads that end go with retire_guard, which is armed before the first
@@ -31,15 +33,18 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-struct frame_list {
-    free_frame* head = nullptr;
-    std::uint32_t room = 0; // how many frames more it takes before the slow path is asked
-};
+/// How many frames a list holds at most.
+inline constexpr std::size_t most_cached_frames = 2 * std::size_t{frame_batch};
+
+/// The last frame of a list that nothing can be taken from or put into.
+constinit inline free_frame no_frames{nullptr, {most_cached_frames}};
 
 struct frame_cache {
-    std::array<frame_list, frame_classes> lists{};
+    std::array<free_frame*, frame_classes> lists{};
     bool guarded = false;
     bool retired = false; // the thread is ending: nothing more is cached
+
+    constexpr frame_cache() noexcept { lists.fill(&no_frames); }
 };
 
 constinit inline thread_local frame_cache thread_frames{};
@@ -47,10 +52,10 @@ constinit inline thread_local frame_cache thread_frames{};
 /// Gives the calling thread's cached frames back to the depot.
 ALOFT_NOINLINE inline void release_thread_frames() noexcept {
     for (std::size_t i = 0; i < frame_classes; ++i) {
-        if (free_frame* const frames = std::exchange(thread_frames.lists[i].head, nullptr)) {
+        free_frame* const frames = std::exchange(thread_frames.lists[i], &no_frames);
+        if (frames != &no_frames) {
             depot.put_back(i, frames);
         }
-        thread_frames.lists[i].room = 0;
     }
 }
 
@@ -75,7 +80,7 @@ ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
     return (bytes - 1) / frame_class_bytes;
 }
 
-/// The list is empty.
+/// The list has come to its last frame, or has none.
 [[nodiscard]] ALOFT_NOINLINE inline void* refill_and_allocate_frame(std::size_t size_class) {
     frame_cache& cache = thread_frames;
     if (!cache.guarded) {
@@ -88,9 +93,13 @@ ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
         }
         return batch;
     }
-    frame_list& list = cache.lists[size_class];
-    list.head = batch->next;
-    list.room = frame_batch + 1;
+    free_frame*& list = cache.lists[size_class];
+    if (list != &no_frames) {
+        return std::exchange(list, batch);
+    }
+    if (batch->next != nullptr) {
+        list = batch->next;
+    }
     return batch;
 }
 
@@ -98,52 +107,51 @@ ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
 ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
                                                          std::size_t size_class) noexcept {
     frame_cache& cache = thread_frames;
-    frame_list& list = cache.lists[size_class];
+    free_frame*& list = cache.lists[size_class];
     if (cache.retired) {
-        depot.put_back(size_class, ::new (memory) free_frame{nullptr, nullptr});
+        depot.put_back(size_class, ::new (memory) free_frame{nullptr, {1}});
         return;
     }
     if (!cache.guarded) {
         arm_retire_guard();
     }
-    if (list.head == nullptr) {
-        list.room = 2 * frame_batch;
-    } else {
-        free_frame* const batch = list.head;
-        free_frame* last = batch;
-        for (std::uint32_t i = 1; i < frame_batch; ++i) {
-            last = last->next;
-        }
-        list.head = last->next;
-        last->next = nullptr;
-        list.room = frame_batch;
-        depot.put(size_class, batch);
+    if (list == &no_frames) {
+        list = ::new (memory) free_frame{nullptr, {1}};
+        return;
     }
-    list.head = ::new (memory) free_frame{list.head, nullptr};
-    --list.room;
+    free_frame* const batch = list;
+    free_frame* last = batch;
+    for (std::size_t left = frame_batch; left > 1; --left) {
+        last->depth = left;
+        last = last->next;
+    }
+    last->depth = 1;
+    list = last->next;
+    last->next = nullptr;
+    depot.put(size_class, batch);
+    list = ::new (memory) free_frame{list, {list->depth + 1}};
 }
 
 [[nodiscard]] ALOFT_THREAD_LOCAL_INLINE void* take_frame(std::size_t size_class) {
-    frame_list& list = thread_frames.lists[size_class];
-    free_frame* const frame = list.head;
-    if (frame == nullptr) [[unlikely]] {
+    free_frame*& list = thread_frames.lists[size_class];
+    free_frame* const frame = list;
+    free_frame* const next = frame->next;
+    if (next == nullptr) [[unlikely]] {
         return refill_and_allocate_frame(size_class);
     }
-    list.head = frame->next;
-    ++list.room;
+    list = next;
     return frame;
 }
 
 ALOFT_THREAD_LOCAL_INLINE void put_frame(void* memory, std::size_t size_class) noexcept {
-    frame_list& list = thread_frames.lists[size_class];
-    if (list.room == 0) [[unlikely]] {
+    free_frame*& list = thread_frames.lists[size_class];
+    free_frame* const first = list;
+    const std::size_t depth = first->depth;
+    if (depth >= most_cached_frames) [[unlikely]] {
         deallocate_frame_to_full_list(memory, size_class);
         return;
     }
-    --list.room;
-    auto* const frame = static_cast<free_frame*>(memory);
-    frame->next = list.head;
-    list.head = frame;
+    list = ::new (memory) free_frame{first, {depth + 1}};
 }
 
 // Inlined, because the size is a constant where a coroutine is created or destroyed.

@@ -42,7 +42,10 @@ inline constexpr std::uint32_t frame_batch = 64;
 
 struct free_frame {
     free_frame* next;
-    free_frame* next_batch; // used by the first frame of a batch in the depot
+    union {
+        std::size_t depth;      // it and those behind it, except where it is the
+        free_frame* next_batch; // first frame of a batch in the depot
+    };
 };
 
 /// Makes all pages of a block of memory present with one system call; nullptr: not offered here.
@@ -59,6 +62,7 @@ public:
         if (free_frame* const batch = s.batches) {
             s.batches = batch->next_batch;
             --s.count;
+            batch->depth = batch->next == nullptr ? 1 : batch->next->depth + 1;
             return batch;
         }
         if (s.slabs == nullptr) {
@@ -77,7 +81,7 @@ public:
         for (std::uint32_t i = 0; i < count; ++i) {
             const std::uint32_t at =
                 spread && count == frame_batch ? i * spread_step % frame_batch : i;
-            batch = ::new (frames[at]) free_frame{batch, nullptr};
+            batch = ::new (frames[at]) free_frame{batch, {std::size_t{i} + 1}};
         }
         if (from.home == 0) {
             unlink(s, from);
