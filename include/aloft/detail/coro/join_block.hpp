@@ -20,9 +20,9 @@
 //    found it greater. So exactly one chain is, and nobody else touches `remaining` any more.
 // 3. The block is alive until the parent is resumed, so until the last chain ends. A chain that
 //    subtracted less than the rest touches the block no more.
-// 4. `error_` is written by the child that turned `failed_` from false to true, before its chain
-//    ends, and read by the parent after the last chain ended. It then requests stop, before its chain
-//    ends too: the block is alive meanwhile.
+// 4. `error_` goes from null to a failure once, by the compare-exchange of the child that failed first,
+//    before its chain ends. That child requests stop, before its chain ends too: the block is alive
+//    meanwhile. The parent takes the failure out, first of all when it goes on, behind the last chain.
 // 5. What a child did is visible to the parent: within a chain by the thread's own order, between
 //    chains by `remaining`.
 #pragma once
