@@ -178,6 +178,33 @@ TEST_CASE("a frame that was given back is the next one of its size class") {
     deallocate_frame(other_class, 200);
 }
 
+TEST_CASE("a frame that was given back is the next one, wherever the rest of its list came from") {
+    if (!recycles) {
+        SKIP("nothing is recycled under the address sanitizer");
+    }
+    on_fresh_thread([] {
+        constexpr std::size_t size = 416;
+        constexpr std::size_t many =
+            500; // several batches, which lie in the depot between the rounds
+        bool same = true;
+        for (int round = 0; round < 3; ++round) {
+            std::set<void*> frames;
+            for (std::size_t i = 0; i < many; ++i) {
+                void* const frame = allocate_frame(size);
+                deallocate_frame(frame, size);
+                void* const again = allocate_frame(size);
+                same = same && again == frame;
+                frames.insert(again);
+            }
+            CHECK(frames.size() == many);
+            for (void* const frame : frames) {
+                deallocate_frame(frame, size);
+            }
+        }
+        CHECK(same);
+    });
+}
+
 TEST_CASE("frames that are in use at once are all different") {
     std::set<void*> frames;
     for (int i = 0; i < 1000; ++i) {
