@@ -144,6 +144,7 @@ private:
     detail::descriptor fd_;
 };
 
+/// What pipe() gives; a plain value of two ends.
 struct pipe_ends {
     pipe_reader reader;
     pipe_writer writer;
