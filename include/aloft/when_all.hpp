@@ -51,11 +51,15 @@ public:
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         if constexpr (sizeof...(T) > 0) {
             executor* const exec = block_.arm(sizeof...(T), parent, environment_of(parent));
-            const auto all = nodes<true>();
+            const auto all = std::apply(
+                [this](auto&... child) {
+                    return std::array<work_node*, sizeof...(T)>{this->adopted(child)...};
+                },
+                children_);
             auto next = all.begin();
             const auto then = block_.start_few(
                 exec, sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; },
-                all.back()->coroutine, [this] { return start_apart(); });
+                all.back()->coroutine, [&] { return block_.start_apart(all.data(), all.size()); });
             return transfer_from<Mode>(parent, then); // PUBLISHED
         } else {
             return transfer_from<Mode>(parent, parent);
@@ -76,32 +80,11 @@ public:
     }
 
 private:
-    template <bool Adopt, class U>
-    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* node_of(const task<U>& child) noexcept {
-        if constexpr (Adopt) {
-            promise_base& p = task_access::promise_of(child);
-            adopt(p, &block_, &join_block::child_done<U>, block_.children_environment());
-            return &p;
-        } else {
-            return &task_access::started_promise_of(child);
-        }
-    }
-
-    template <bool Adopt>
-    [[nodiscard]] ALOFT_ALWAYS_INLINE std::array<work_node*, sizeof...(T)> nodes() noexcept {
-        return std::apply(
-            [this](auto&... child) {
-                return std::array<work_node*, sizeof...(T)>{node_of<Adopt>(child)...};
-            },
-            children_);
-    }
-
-    ALOFT_NOINLINE std::coroutine_handle<> start_apart() noexcept {
-        const auto all = nodes<false>();
-        const auto last = all.back()->coroutine;
-        auto next = all.begin();
-        block_.start_all(sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; });
-        return last;
+    template <class U>
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* adopted(task<U>& child) noexcept {
+        promise_base& p = task_access::promise_of(child);
+        adopt(p, &block_, &join_block::child_done<U>, block_.children_environment());
+        return &p;
     }
 
     join_block block_;

@@ -72,6 +72,13 @@ public:
         fork_all(armed_.children.exec, count, this, next);
     }
 
+    ALOFT_NOINLINE std::coroutine_handle<> start_apart(work_node* const* all,
+                                                       std::size_t count) noexcept {
+        const std::coroutine_handle<> last = all[count - 1]->coroutine;
+        start_all(count - 1, [&all]() noexcept -> work_node& { return **all++; });
+        return last;
+    }
+
     /// The hook of a child: notes the first exception, and gives what this thread does next.
     template <class T>
     ALOFT_NOINLINE static std::coroutine_handle<> child_done(promise_base& child) noexcept {

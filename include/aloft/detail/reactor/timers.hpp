@@ -75,6 +75,14 @@ public:
         return true;
     }
 
+    /// The same, wherever it is; also false if it is stoppable and has not been added yet: then it will be
+    /// refused.
+    [[nodiscard]] static bool take_out(timer& t) noexcept {
+        t.stop_wanted.store(true, std::memory_order_seq_cst); // against home: 4
+        timers* const home = t.home.load(std::memory_order_seq_cst);
+        return home != nullptr && home->remove(t);
+    }
+
     /// Any thread: appends at most `most` timers that are due, unless another thread is at it.
     void collect(clock_ns now, work_list& due, std::size_t most = 256) noexcept {
         if (next() > now || !lock_.try_lock()) {

@@ -78,14 +78,6 @@ ALOFT_SEPARABLE void request_stop(operation& op) noexcept;
 /// added yet and will be refused.
 [[nodiscard]] ALOFT_SEPARABLE bool remove(timer& t) noexcept;
 
-/// The same, and then its coroutine is posted to `to`, as refused. For operation_executor::refuse.
-inline void refuse_timer(timer& t, executor& to) noexcept {
-    if (remove(t)) {
-        t.phase = timer_phase::refused;
-        to.post(t); // PUBLISHED
-    }
-}
-
 /// How an operation that can complete at once goes on then: not tried outside of workers; at once, or,
 /// after many of those, behind what is ready, so that others have their turn.
 enum class attempt_turn : unsigned char { none, at_once, behind_others };

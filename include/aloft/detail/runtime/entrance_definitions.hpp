@@ -124,9 +124,7 @@ ALOFT_SEPARABLE void request_stop(operation& op) noexcept {
 }
 
 ALOFT_SEPARABLE bool remove(timer& t) noexcept {
-    t.stop_wanted.store(true, std::memory_order_seq_cst); // against home: timers.hpp, 4
-    timers* const home = t.home.load(std::memory_order_seq_cst);
-    return home != nullptr && home->remove(t);
+    return timers::take_out(t);
 }
 
 ALOFT_SEPARABLE attempt_turn turn_of_attempt() noexcept {

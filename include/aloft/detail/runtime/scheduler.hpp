@@ -26,6 +26,7 @@
 #include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
 #include <aloft/detail/runtime/lane.hpp>
@@ -166,7 +167,10 @@ public:
         if (from_outside) {
             worker::begin_helping(shared_);
         }
-        refuse_timer(t, to);
+        if (timers::take_out(t)) {
+            t.phase = timer_phase::refused;
+            to.post(t); // PUBLISHED
+        }
         if (from_outside) {
             worker::end_helping(shared_);
         }

@@ -123,7 +123,12 @@ public:
         }
     }
 
-    void refuse(timer& t, executor& to) noexcept override { refuse_timer(t, to); }
+    void refuse(timer& t, executor& to) noexcept override {
+        if (timers::take_out(t)) {
+            t.phase = timer_phase::refused;
+            to.post(t);
+        }
+    }
 
     [[nodiscard]] std::size_t threads() const noexcept override { return 1; }
     [[nodiscard]] std::size_t blocking_threads() const override { return 0; }
