@@ -33,12 +33,9 @@ set(core_tests
     shutdown
     spawn
     stop
-    task_group
     tcp
     timer
     udp
-    when_all
-    when_any
     windows_file
     windows_pipe
     windows_signal
