@@ -1577,17 +1577,19 @@ TEST_CASE("refusing leaves alone what another reactor has given to the helpers")
     std::vector<reading> operations(5);
     for (reading& op : operations) {
         op.prepare(zero.get());
-        other.submit(op); // no helper has been told of it yet
+        other.submit(op);
     }
     reading own;
     own.prepare(zero.get());
     refuses.submit(own);
     refuses.refuse_all();
     CHECK(finish_all<reading>(refuses, 1) == 1);
-    CHECK(own.result == -ECANCELED);
+    CHECK((own.result == -ECANCELED || own.result == 1)); // a helper may have been there first
     CHECK(finish_all<reading>(other, operations.size()) == operations.size());
     CHECK(each_finished_once(operations));
-    CHECK(operations.back().result == 1);
+    for (const reading& op : operations) {
+        CHECK(op.result == 1);
+    }
 }
 
 TEST_CASE(
