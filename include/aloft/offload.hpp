@@ -95,12 +95,12 @@ private:
     bool in_flight_ = false;
 };
 
-/// The function, until it is awaited. The awaiter refers to it: it stays for the whole co_await.
 template <class F>
 concept can_be_offloaded = requires(std::decay_t<F>& function) {
     function(); // a copy is called, without arguments
 };
 
+/// The function, until it is awaited. The awaiter refers to it: it stays for the whole co_await.
 template <class F>
 class [[nodiscard]] offload_awaitable {
 public:

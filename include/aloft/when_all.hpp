@@ -178,8 +178,7 @@ private:
 /// Cost: no allocation beyond the children's frames (an argument that is no task gets one); a push
 /// to the worker's own deque for all but one, and an atomic operation per child that another worker
 /// took.
-template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitables>
-    requires(detail::awaitable<Awaitables> && ...)
+template <detail::transfer_mode Mode = detail::transfer_here, detail::awaitable... Awaitables>
 [[nodiscard]] auto when_all(Awaitables&&... awaitables) {
     return detail::when_all_awaiter<Mode,
                                     typename decltype(detail::as_task(
@@ -191,8 +190,7 @@ template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitable
 /// std::reference_wrapper for references), or void. An empty range is ready at once. A temporary
 /// std::array of tasks stays one, and gives a std::array: nothing is allocated. With g++ 12, name the
 /// awaitable made from a std::array: `auto all = when_all(std::array{f(), g()}); co_await all;`
-template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
-    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
+template <detail::transfer_mode Mode = detail::transfer_here, detail::awaitable_range Range>
 [[nodiscard]] auto when_all(Range&& range) {
     using given = std::remove_cvref_t<Range>;
     using child = decltype(detail::as_task(std::declval<detail::range_value_t<Range>>()));

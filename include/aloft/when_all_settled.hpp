@@ -107,15 +107,13 @@ task<settled<T>> settle(task<T> work) {
 /// Cancellation: stopping the parent stops the children, whose cancellations are results, too. One
 /// that fails does not stop the others.
 /// Cost: a recycled frame per argument beyond its own.
-template <class... Awaitables>
-    requires(detail::awaitable<Awaitables> && ...)
+template <detail::awaitable... Awaitables>
 [[nodiscard]] auto when_all_settled(Awaitables&&... awaitables) {
     return when_all(detail::settle(detail::as_task(std::forward<Awaitables>(awaitables)))...);
 }
 
 /// The same for a range, which is consumed: gives a vector in the order of the range.
-template <detail::range Range>
-    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
+template <detail::awaitable_range Range>
 [[nodiscard]] auto when_all_settled(Range&& range) {
     using value = typename detail::range_task_t<Range>::value_type;
     std::vector<task<settled<value>>> children;

@@ -240,8 +240,7 @@ template <detail::transfer_mode Mode = detail::transfer_here, class... Awaitable
 }
 
 /// The same for a range, which is consumed. Throws std::errc::invalid_argument if it is empty.
-template <detail::transfer_mode Mode = detail::transfer_here, detail::range Range>
-    requires(!detail::awaitable<Range> && detail::awaitable<detail::range_value_t<Range>>)
+template <detail::transfer_mode Mode = detail::transfer_here, detail::awaitable_range Range>
 [[nodiscard]] auto when_any(Range&& range) {
     auto children = detail::tasks_of(std::forward<Range>(range));
     if (children.empty()) {

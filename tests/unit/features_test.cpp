@@ -692,9 +692,11 @@ TEST_CASE("moving to another executor") {
     const auto where = []() -> task<runtime*> { co_return &runtime::current(); };
     const auto moves = [&]() -> task<bool> {
         runtime* const there = co_await run_on(second, where());
+        const bool went = there == &second;
         const bool back = &runtime::current() == &first;
         co_await resume_on(second);
-        co_return there == &second&& back && &runtime::current() == &second;
+        const bool moved = &runtime::current() == &second;
+        co_return went&& back&& moved;
     };
     CHECK(sync_wait(first, moves()));
 }

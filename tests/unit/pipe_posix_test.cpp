@@ -101,7 +101,7 @@ class broken_pipe_counter {
 public:
     broken_pipe_counter() {
         signals_seen = 0;
-        struct sigaction counting{};
+        struct sigaction counting = {};
         counting.sa_handler = [](int) { ++signals_seen; };
         (void)checked(::sigaction(SIGPIPE, &counting, &action_before_), "sigaction");
         sigset_t only;
@@ -117,7 +117,7 @@ public:
     }
 
 private:
-    struct sigaction action_before_{};
+    struct sigaction action_before_ = {};
     sigset_t mask_before_{};
 };
 

@@ -384,8 +384,8 @@ TEST_CASE("what cannot be sent is an error that names the operation") {
                result.code == std::errc::invalid_argument)); // by system; the last one is Wine's
     }
     SECTION("to an address of the other family") {
-        const ending result =
-            ending_of(rt, [&] { return pair.near.send_to("x", endpoint{"::1", 9}); });
+        const endpoint other{"::1", 9};
+        const ending result = ending_of(rt, [&] { return pair.near.send_to("x", other); });
         CHECK_FALSE(result.succeeded);
         CHECK(result.says("send a datagram"));
     }

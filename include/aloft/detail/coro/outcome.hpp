@@ -163,7 +163,9 @@ private:
 };
 
 template <class T>
-    requires std::is_void_v<T>
+concept no_value = std::is_void_v<T>;
+
+template <no_value T>
 class outcome<T> {
 public:
     void set_value() noexcept {}

@@ -40,8 +40,8 @@ struct promise_base : work_node {
         next = reinterpret_cast<work_node*>(count);
     }
 
-    atomic<void*> owner{
-        nullptr}; // until it starts; the others are set when that is going to happen
+    atomic<void*> owner{nullptr}; // until it starts
+    // Set when it is going to start, and nothing before.
     done_hook on_done;
     const environment* env;
 

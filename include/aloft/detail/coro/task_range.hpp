@@ -24,6 +24,10 @@ using range_reference_t = decltype(*std::begin(std::declval<R&>()));
 template <class R>
 using range_value_t = std::remove_cvref_t<range_reference_t<R>>;
 
+/// A range of what can be awaited, which cannot be awaited itself.
+template <class R>
+concept awaitable_range = range<R> && !awaitable<R> && awaitable<range_value_t<R>>;
+
 /// Whether the elements stay where they are, and are referred to: those of an lvalue, tasks apart.
 template <class R>
 inline constexpr bool keeps_elements =

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/coro/awaitable.hpp>
 
 #include <coroutine>
 #include <string_view>
@@ -62,9 +63,9 @@ public:
     explicit await_by_name(std::in_place_t, From&& from) : Awaitable(std::forward<From>(from)) {}
 
     [[nodiscard]] auto operator co_await() & {
-        if constexpr (requires(Awaitable& a) { a.operator co_await(); }) {
+        if constexpr (has_member_co_await<Awaitable&>) {
             return static_cast<Awaitable&>(*this).operator co_await();
-        } else if constexpr (requires(Awaitable&& a) { std::move(a).operator co_await(); }) {
+        } else if constexpr (has_member_co_await<Awaitable>) {
             return static_cast<Awaitable&&>(*this).operator co_await(); // a task
         } else {
             return awaiter_reference<Awaitable>(*this);

@@ -154,7 +154,7 @@ inline void set_never_blocking(int fd) noexcept {
 }
 
 [[nodiscard]] inline bool is_pipe(int fd) noexcept {
-    struct stat status{};
+    struct stat status = {};
     return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 

@@ -52,21 +52,11 @@ public:
         }
 
         [[nodiscard]] int bind(const raw_endpoint& to) override {
-            if (to.v6 != local_.v6) {
-                return -EAFNOSUPPORT;
+            const int answer = network_.ports_.choose(local_, to);
+            if (answer == 0) {
+                network_.ports_.take(local_, weak_from_this());
             }
-            if (local_.port != 0) {
-                return -EINVAL;
-            }
-            raw_endpoint wanted = to;
-            if (wanted.port == 0) {
-                wanted.port = network_.ports_.free_port();
-            } else if (network_.ports_.at(wanted) != nullptr) {
-                return -EADDRINUSE;
-            }
-            local_ = wanted;
-            network_.ports_.take(local_, weak_from_this());
-            return 0;
+            return answer;
         }
 
         [[nodiscard]] int connect_now(const raw_endpoint& to) override {

@@ -73,20 +73,7 @@ public:
         }
 
         [[nodiscard]] int bind(const raw_endpoint& to) override {
-            if (to.v6 != local_.v6) {
-                return -EAFNOSUPPORT;
-            }
-            if (phase_ != phase_kind::fresh || local_.port != 0) {
-                return -EINVAL;
-            }
-            raw_endpoint wanted = to;
-            if (wanted.port == 0) {
-                wanted.port = network_.ports_.free_port();
-            } else if (network_.ports_.at(wanted) != nullptr) {
-                return -EADDRINUSE;
-            }
-            local_ = wanted;
-            return 0;
+            return phase_ == phase_kind::fresh ? network_.ports_.choose(local_, to) : -EINVAL;
         }
 
         [[nodiscard]] int listen(int backlog) override {

@@ -6,6 +6,7 @@
 #include <aloft/detail/base/lean_shared_memory.hpp>
 #include <aloft/detail/reactor/socket_address.hpp>
 
+#include <cerrno>
 #include <cstdint>
 #include <map>
 
@@ -18,6 +19,25 @@ public:
     [[nodiscard]] std::uint16_t free_port() noexcept {
         next_ = next_ == 65535 ? std::uint16_t{32768} : static_cast<std::uint16_t>(next_ + 1);
         return next_;
+    }
+
+    /// What a socket of that `local` address without a port is bound to if its program asks for `wanted`:
+    /// 0, and then `local` is that, or a negated error number.
+    [[nodiscard]] int choose(raw_endpoint& local, const raw_endpoint& wanted) noexcept {
+        if (wanted.v6 != local.v6) {
+            return -EAFNOSUPPORT;
+        }
+        if (local.port != 0) {
+            return -EINVAL;
+        }
+        if (wanted.port != 0 && at(wanted) != nullptr) {
+            return -EADDRINUSE;
+        }
+        local = wanted;
+        if (wanted.port == 0) {
+            local.port = free_port();
+        }
+        return 0;
     }
 
     void take(const raw_endpoint& local, std::weak_ptr<Socket> by) {

@@ -169,7 +169,7 @@ public:
         }
         if (timers::take_out(t)) {
             t.phase = timer_phase::refused;
-            to.post(t); // PUBLISHED
+            to.post(t); // PUBLISHED: the visit keeps this scheduler
         }
         if (from_outside) {
             worker::end_helping(shared_);

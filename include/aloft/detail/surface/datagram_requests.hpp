@@ -6,7 +6,9 @@
 #include <aloft/detail/reactor/datagram.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/stream_requests.hpp>
+#include <aloft/error.hpp>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,9 +18,22 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 #if defined(_WIN32)
+
 inline constexpr std::int32_t datagram_was_cut = -WSAEMSGSIZE;
+
+/// Windows says that the connection was reset where nobody is at the port.
+[[nodiscard]] inline std::error_code true_datagram_error(std::error_code code) {
+    return code == std::errc::connection_reset ? system_error_code(WSAECONNREFUSED) : code;
+}
+
 #else
+
 inline constexpr std::int32_t datagram_was_cut = -EMSGSIZE;
+
+[[nodiscard]] inline std::error_code true_datagram_error(std::error_code code) {
+    return code;
+}
+
 #endif
 
 /// What both directions have in common.
@@ -26,14 +41,8 @@ class datagram_request {
 public:
     explicit datagram_request(int fd) noexcept : fd_(fd) {}
 
-    /// Windows says that the connection was reset where nobody is at the port.
     [[nodiscard]] std::error_code refine(std::error_code code) const {
-#if defined(_WIN32)
-        if (code == std::errc::connection_reset) {
-            return system_error_code(WSAECONNREFUSED);
-        }
-#endif
-        return code;
+        return true_datagram_error(code);
     }
 
 protected:

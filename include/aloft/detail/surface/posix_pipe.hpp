@@ -8,9 +8,8 @@
 // of its own raises nothing here.
 #pragma once
 
-#include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/posix_calls.hpp>
-#include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/pipe_descriptors.hpp>
 #include <aloft/detail/surface/pipe_requests.hpp>
 #include <aloft/error.hpp>
 
@@ -22,11 +21,6 @@
 #include <string>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-struct descriptor_pair {
-    descriptor read;
-    descriptor write;
-};
 
 /// In blocking mode, as a child process expects it of what it is given.
 [[nodiscard]] inline descriptor_pair open_pipe() {
@@ -43,12 +37,6 @@ struct descriptor_pair {
         throw_errno(errno, std::string(operation) + " " + std::to_string(fd));
     }
     return descriptor(fd);
-}
-
-/// Whoever has it may close it and get the number again without the library's knowing.
-[[nodiscard]] inline int release_pipe_end(descriptor& fd) noexcept {
-    end_descriptor_epoch(fd.get());
-    return fd.release();
 }
 
 [[nodiscard]] inline auto read_from_pipe(int fd, std::span<std::byte> buffer) noexcept {

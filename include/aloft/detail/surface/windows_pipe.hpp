@@ -6,10 +6,9 @@
 #if defined(_WIN32)
 
 #include <aloft/as_result.hpp>
-#include <aloft/detail/reactor/descriptor_epoch.hpp>
 #include <aloft/detail/reactor/iocp_calls.hpp>
 #include <aloft/detail/reactor/windows_calls.hpp>
-#include <aloft/detail/surface/descriptor.hpp>
+#include <aloft/detail/surface/pipe_descriptors.hpp>
 #include <aloft/detail/surface/pipe_requests.hpp>
 #include <aloft/error.hpp>
 #include <aloft/result.hpp>
@@ -22,11 +21,6 @@
 #include <string>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-struct descriptor_pair {
-    descriptor read;
-    descriptor write;
-};
 
 [[nodiscard]] inline descriptor_pair open_pipe() {
     int ends[2] = {-1, -1};
@@ -63,12 +57,6 @@ struct descriptor_pair {
         number = number_of_file(handle);
     }
     return descriptor(number);
-}
-
-/// Whoever has it may close it and get the number again without the library's knowing.
-[[nodiscard]] inline int release_pipe_end(descriptor& fd) noexcept {
-    end_descriptor_epoch(fd.get());
-    return fd.release();
 }
 
 /// A write of no bytes, which others may make, is answered with no bytes: that is not the end.
