@@ -5,19 +5,16 @@
 //   ticking --sleep, every worker sleeps--> asleep --worker_runs, time over--> ticking
 //   ticking, asleep --stop--> stopped
 //
-// 1. The watcher is never asleep without a limit while a worker runs: it writes asleep_ and then
-//    asks whether every worker sleeps; a worker that leaves its sleep changes the idle state and
-//    then reads asleep_. One of the two sees the other (Dekker; both seq_cst).
-// 2. asleep_ is cleared, and stopped_ set, under the mutex under which the watcher waits: no
-//    wake-up falls between its check and its wait.
+// 1. The watcher is never asleep without a limit while a worker runs: it makes the state asleep and
+//    then asks whether every worker sleeps; a worker that leaves its sleep changes the idle state and
+//    then reads the state here. One of the two sees the other (Dekker; both seq_cst).
+// 2. Each change that ends a wait is made before the watcher is woken, so wait_word.hpp, 1 holds. From
+//    stopped there is no way back, because every other change is one from a named state.
 #pragma once
 
-#include <aloft/detail/base/atomic.hpp>
-#include <aloft/detail/base/lean_chrono.hpp>
-#include <aloft/detail/reactor/reactor.hpp>
+#include <aloft/detail/reactor/wait_word.hpp>
 
-#include <condition_variable>
-#include <mutex>
+#include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -25,53 +22,53 @@ class watch_signal {
 public:
     /// A worker, after it left its sleep.
     void worker_runs() noexcept {
-        // order(watch.asleep): acquire; seq_cst: the idle state against asleep_, see 1
-        if (asleep_.load(std::memory_order_seq_cst)) [[unlikely]] {
-            const std::scoped_lock lock(mutex_);
-            asleep_.store(false, std::memory_order_relaxed);
-            changed_.notify_one();
+        // order(watch.state): acquire; seq_cst: the idle state against the state here, see 1
+        if (state_.value.load(std::memory_order_seq_cst) == asleep) [[unlikely]] {
+            if (change(asleep, ticking)) {
+                state_.wake();
+            }
         }
     }
 
     void stop() noexcept {
-        const std::scoped_lock lock(mutex_);
-        stopped_ = true;
-        changed_.notify_one();
+        state_.value.store(stopped, std::memory_order_seq_cst);
+        state_.wake();
     }
 
-    /// The watcher: waits that long. False: stopped.
+    /// The watcher: waits that long, or shorter. False: stopped.
     [[nodiscard]] bool pause(clock_ns duration) noexcept {
-        std::unique_lock lock(mutex_);
-        return !changed_.wait_for(lock, std::chrono::nanoseconds(duration),
-                                  [this] { return stopped_; });
+        state_.wait(ticking, duration);
+        return goes_on();
     }
 
     /// The watcher: waits until a worker runs, or until the time is over, if everybody_sleeps() says
     /// that none does. False: stopped.
     template <class Check>
     [[nodiscard]] bool sleep(Check&& everybody_sleeps, clock_ns most) noexcept {
-        std::unique_lock lock(mutex_);
-        // order(watch.asleep): release; seq_cst: asleep_ against the idle state, see 1
-        asleep_.store(true, std::memory_order_seq_cst);
-        if (!everybody_sleeps()) {
-            asleep_.store(false, std::memory_order_relaxed);
-            return !stopped_;
+        // order(watch.state): release; seq_cst: the state here against the idle state, see 1
+        if (change(ticking, asleep)) {
+            if (everybody_sleeps()) {
+                state_.wait(asleep, most);
+            }
+            (void)change(asleep, ticking);
         }
-        const auto wanted = [this] { return stopped_ || !asleep_.load(std::memory_order_relaxed); };
-        if (most == no_deadline) {
-            changed_.wait(lock, wanted);
-        } else {
-            changed_.wait_for(lock, std::chrono::nanoseconds(most), wanted);
-        }
-        asleep_.store(false, std::memory_order_relaxed);
-        return !stopped_;
+        return goes_on();
     }
 
 private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool stopped_ = false;
-    atomic<bool> asleep_{false};
+    static constexpr std::uint32_t ticking = 0;
+    static constexpr std::uint32_t asleep = 1;
+    static constexpr std::uint32_t stopped = 2;
+
+    [[nodiscard]] bool change(std::uint32_t from, std::uint32_t to) noexcept {
+        return state_.value.compare_exchange_strong(from, to, std::memory_order_seq_cst);
+    }
+
+    [[nodiscard]] bool goes_on() const noexcept {
+        return state_.value.load(std::memory_order_relaxed) != stopped;
+    }
+
+    wait_word state_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail
