@@ -143,7 +143,7 @@ private:
         }
         if (!found.running) {
             if (trimming_ || ++quiet_rounds_ < rounds_until_sleep) {
-                return normal_pause;
+                return calm_rounds_ < rounds_until_calm ? normal_pause : calm_pause;
             }
             quiet_rounds_ = 0;
             return no_deadline;
