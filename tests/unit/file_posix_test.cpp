@@ -12,6 +12,7 @@
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
+#include <aloft/yield.hpp>
 
 #include "helpers/file_content.hpp"
 
@@ -173,6 +174,44 @@ TEST_CASE("only reads through the page cache are tried before they go to the rin
     }
     CHECK(sync_wait(rt, read_all(open_mode::read | open_mode::direct)) == text);
     CHECK(reads_tried == 0);
+}
+
+TEST_CASE("a cached read goes to the ring if others do, and soon; else it is tried at once") {
+    const temporary_directory directory;
+    put(directory / "file", "text");
+    runtime rt(workers(1));
+    const bool in_batches = rt.backend().starts_with("io_uring");
+    bool other_ran = false;
+    int whole = 0;
+    const auto read_beside = [&](const file& source, bool other, bool short_runs) -> task<int> {
+        co_await aloft::yield(); // a run of its own
+        other_ran = false;
+        auto beside = spawn([&] { other_ran = true; });
+        if (!other) {
+            co_await beside;
+        }
+        aloft::detail::thread_local_worker->runs_are_short = short_runs;
+        reads_tried = 0;
+        std::array<char, 4> buffer{};
+        const std::size_t got = co_await source.read_at(0, buffer);
+        whole += got == 4 ? 1 : 0;
+        co_return reads_tried;
+    };
+    const auto check = [&]() -> task<> {
+        const file source = co_await file::open(directory / "file");
+        const int alone = co_await read_beside(source, false, true);
+        CHECK(alone == 1);
+        const int beside_others = co_await read_beside(source, true, true);
+        CHECK(beside_others == (in_batches ? 0 : 1));
+        CHECK(other_ran == in_batches);
+        const int not_soon = co_await read_beside(source, true, false);
+        CHECK(not_soon == 1);
+        CHECK(!other_ran); // the first read of a run
+        const int second = co_await read_beside(source, true, false);
+        CHECK(second == 1);
+    };
+    sync_wait(rt, check());
+    CHECK(whole == 4);
 }
 
 TEST_CASE("a named pipe is read and written as a file") {

@@ -156,6 +156,10 @@ public:
         try_reap(finished);
     }
 
+    [[nodiscard]] bool joins_batch(bool others_follow) const noexcept override {
+        return others_follow || ring_.unsubmitted() > 0;
+    }
+
     void try_reap(work_list& finished) noexcept override {
         if (has_answers() && reap_lock_.try_lock()) {
             const std::scoped_lock lock(std::adopt_lock, reap_lock_);

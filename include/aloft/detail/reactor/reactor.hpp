@@ -47,6 +47,10 @@ public:
     /// ready in the kernel, where it is.
     [[nodiscard]] virtual clock_ns entry_pause() const noexcept { return 100'000; }
 
+    /// Owner only. Whether one more operation would go to the kernel with others, in one system call:
+    /// those that wait for it, or, if `others_follow`, some of what runs next.
+    [[nodiscard]] virtual bool joins_batch(bool /*others_follow*/) const noexcept { return false; }
+
     /// Appends what is finished, if nobody else is doing so.
     virtual void try_reap(work_list& finished) noexcept = 0;
 

@@ -129,7 +129,7 @@ ALOFT_SEPARABLE bool remove(timer& t) noexcept {
 
 ALOFT_SEPARABLE attempt_turn turn_of_attempt() noexcept {
     worker* const here = current_worker();
-    if (here == nullptr) {
+    if (here == nullptr || here->call_joins_batch()) {
         return attempt_turn::none;
     }
     return here->spend_budget() ? attempt_turn::at_once : attempt_turn::behind_others;

@@ -35,6 +35,7 @@
 #include <aloft/detail/runtime/watcher.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 #include <aloft/detail/runtime/worker_end.hpp>
+#include <aloft/detail/runtime/worker_io.hpp>
 #include <aloft/detail/runtime/worker_lanes.hpp>
 #include <aloft/detail/runtime/worker_sleep.hpp>
 #include <aloft/priority_class.hpp>

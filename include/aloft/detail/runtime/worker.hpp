@@ -169,7 +169,10 @@ public:
     [[nodiscard]] bool start_timer(timer& t) noexcept { return timers_.add(t); }
 
     /// Whether one more operation that completes at once may skip the scheduler.
-    [[nodiscard]] bool spend_budget() noexcept { return budget_ > 0 && budget_-- > 0; }
+    [[nodiscard]] bool spend_budget() noexcept;
+
+    /// Whether a call that could be made at once is better handed over with others: worker_io.hpp.
+    [[nodiscard]] bool call_joins_batch() const noexcept;
 
     void run() noexcept {
         while (!spare_ || take_part()) {
@@ -180,7 +183,7 @@ public:
                 }
                 break;
             }
-            budget_ = 64;
+            budget_ = budget_of_run;
             const auto runs = static_cast<std::uint32_t>(next_look_ - tick_);
             direct_runs = runs;
             resume_chain(node->coroutine);
@@ -294,35 +297,11 @@ private:
 
     /// Collects answers and due timers. What was submitted stays where it is: if nothing turns up, it
     /// goes to the kernel with the same call that parks. True if something became ready.
-    bool collect_io() noexcept {
-        if (shared_.stopping.load(std::memory_order_relaxed)) [[unlikely]] {
-            return look_after_io();
-        }
-        adopt_foreign();
-        work_list finished;
-        reactor_->collect(finished);
-        if (!timers_.empty()) {
-            timers_.collect(now_ns(), finished);
-        }
-        return distribute(std::move(finished));
-    }
+    bool collect_io() noexcept;
 
     /// The same, and submits.
-    bool look_after_io() noexcept {
-        if (shared_.stopping.load(std::memory_order_relaxed)) [[unlikely]] {
-            if (const clock_ns now = now_ns(); now >= refuse_next_) {
-                refuse_next_ = now + refuse_interval;
-                refuse_all();
-            }
-        }
-        adopt_foreign();
-        work_list finished;
-        reactor_->poll(finished, 0);
-        if (!timers_.empty()) {
-            timers_.collect(now_ns(), finished);
-        }
-        return distribute(std::move(finished));
-    }
+    bool look_after_io() noexcept;
+    void adopt_foreign() noexcept;
 
     bool distribute(work_list&& list) noexcept {
         if (list.empty()) {
@@ -371,23 +350,6 @@ private:
         return first;
     }
 
-    void adopt_foreign() noexcept {
-        if (shared_.foreign.empty()) [[likely]] {
-            return;
-        }
-        work_list operations;
-        work_list sleepers;
-        shared_.foreign.take(operations, sleepers);
-        while (work_node* const node = operations.pop()) {
-            reactor_->submit(static_cast<operation&>(*node));
-        }
-        while (work_node* const node = sleepers.pop()) {
-            if (!timers_.add(static_cast<timer&>(*node))) {
-                push_ready(*node);
-            }
-        }
-    }
-
     // ---- the other classes of work ----
 
     [[nodiscard]] work_node* take_high() noexcept;
@@ -426,6 +388,8 @@ private:
 
     // ---- shutdown ----
 
+    static constexpr int budget_of_run = 64;
+    static constexpr int budget_among_others = 1;
     static constexpr clock_ns refuse_interval = 20'000'000;
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
