@@ -236,7 +236,8 @@ TEST_CASE("two collectors and a remover share the timers without losing or doubl
     first.join();
     second.join();
     remover.join();
-    collect_once(count); // alone: a collector gives way to whoever has the lock, so some may be left
+    collect_once(
+        count); // alone: a collector gives way to whoever has the lock, so some may be left
     REQUIRE(wheel.empty());
     REQUIRE(std::all_of(ends.begin(), ends.end(), [](const auto& n) { return n.load() == 1; }));
 }
