@@ -18,6 +18,7 @@
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <exception>

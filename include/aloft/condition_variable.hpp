@@ -30,6 +30,7 @@
 #include <aloft/mutex.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <coroutine>
 #include <type_traits>

@@ -22,6 +22,7 @@
 #include <aloft/detail/coro/room_awaiter.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 namespace aloft::inline ALOFT_ABI {

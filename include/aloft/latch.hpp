@@ -20,6 +20,7 @@
 #include <aloft/detail/coro/room_awaiter.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -22,6 +22,7 @@
 #include <aloft/detail/coro/relocation.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <coroutine>
 #include <type_traits>

@@ -23,6 +23,7 @@
 #include <aloft/timer.hpp>
 
 #include <array>
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -25,6 +25,7 @@
 #include <aloft/detail/coro/waiting_room.hpp>
 #include <aloft/error.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 

@@ -14,6 +14,7 @@
 #include <aloft/spawn.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <exception>
 #include <type_traits>
 #include <utility>

@@ -18,6 +18,7 @@
 #include <aloft/detail/runtime/simulated_scheduler.hpp>
 #endif
 
+#include <atomic>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>

@@ -11,9 +11,8 @@
 
 #include <aloft/detail/base/atomic_wait.hpp>
 #include <aloft/detail/coro/awaitable.hpp>
-#include <aloft/detail/coro/default_environment.hpp>
+#include <aloft/detail/coro/find_environment.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
-#include <aloft/error.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -25,11 +24,11 @@ namespace detail {
 class sync_waiter {
 public:
     static std::coroutine_handle<> root_done(promise_base& root) noexcept {
-        auto& self = *static_cast<sync_waiter*>(root.owner.load(std::memory_order_relaxed));
+        auto& self = *static_cast<sync_waiter*>(root.owner.load(memory_order_relaxed));
         executor* const exec = root.env == nullptr ? nullptr : root.env->exec;
         // order(sync_wait.ended): release; the task's result becomes visible to the waiting thread
-        self.ended_.store(1, std::memory_order_release); // PUBLISHED
-        notify_waiters(self.ended_, false);
+        self.ended_.store(1, memory_order_release); // PUBLISHED
+        notify_waiters(self.ended_);
         if (exec != nullptr) {
             count_ended(*exec);
         }
@@ -38,7 +37,7 @@ public:
 
     void wait() const noexcept {
         // order(sync_wait.ended): acquire; the task's result becomes visible
-        wait_while(ended_, 0, std::memory_order_acquire);
+        wait_while(ended_, 0, memory_order_acquire);
     }
 
 private:
@@ -47,9 +46,8 @@ private:
 
 template <class T>
 T sync_wait_on(const environment* env, task<T> root) {
-    if (current_environment() != nullptr) {
-        throw_error(
-            std::make_error_code(std::errc::resource_deadlock_would_occur),
+    if (const environment* const here = current_environment()) [[unlikely]] {
+        here->exec->pool->refuse_to_block(
             "sync_wait: called on a worker of the pool, which it would block; use co_await, "
             "or offload() for code that must block");
     }

@@ -172,8 +172,8 @@ struct task_access {
 /// Prepares a task that has not started yet; ends the program if it has.
 inline void adopt(promise_base& child, void* owner, promise_base::done_hook hook,
                   const environment* env) noexcept {
-    require(child.owner.load(std::memory_order_relaxed) == nullptr, "a task was awaited twice");
-    child.owner.store(owner, std::memory_order_relaxed);
+    require(child.owner.load(memory_order_relaxed) == nullptr, "a task was awaited twice");
+    child.owner.store(owner, memory_order_relaxed);
     child.on_done = hook;
     child.env = env;
 }

@@ -25,6 +25,7 @@
 #include <aloft/stop.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <type_traits>

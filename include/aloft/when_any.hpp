@@ -22,6 +22,7 @@
 #include <aloft/when_all.hpp>
 
 #include <array>
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <iterator>

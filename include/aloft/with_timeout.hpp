@@ -34,6 +34,7 @@
 #include <aloft/task.hpp>
 #include <aloft/timer.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <system_error>
 #include <utility>

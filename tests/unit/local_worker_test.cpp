@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What a worker does beside putting work into its own queues: it wakes others, and shares with them.
+#include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/unhandled_sink.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -61,7 +61,7 @@ struct one_worker {
     }
 
     counting_executor exec;
-    std::atomic<std::uint64_t> idle;
+    aloft::detail::atomic<std::uint64_t> idle;
     std::unique_ptr<bare_worker> here;
     std::vector<std::unique_ptr<work_node>> nodes;
 };

@@ -15,20 +15,38 @@
 //    decided before the first runtime has a thread (detail/reactor/process_fence.hpp).
 // 4. ALOFT_MODEL names a header that stands in for all of this; the tests explore interleavings of
 //    the real algorithms with it.
+// 5. With GCC and clang, detail::atomic is made of the compiler's own functions, as std::atomic is there,
+//    and takes std::memory_order, too. <atomic> would cost every file that has a task a quarter of a
+//    second: in C++20 it comes with waiting, and so, with libstdc++ 12, with <system_error> and <string>.
 #pragma once
 
 #include <aloft/config.hpp>
 
-#ifdef ALOFT_MODEL
+#if defined(ALOFT_MODEL)
 #include ALOFT_MODEL
-#else
+#endif
 
+#if defined(ALOFT_MODEL) || !(defined(__GNUC__) || defined(__clang__))
 #include <atomic>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
+using std::memory_order;
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+#ifndef ALOFT_MODEL
 template <class T>
 using atomic = std::atomic<T>;
+#endif
+} // namespace aloft::inline ALOFT_ABI::detail
+#else
+#include <aloft/detail/base/lean_atomic.hpp>
+#endif
+
+#ifndef ALOFT_MODEL
+namespace aloft::inline ALOFT_ABI::detail {
 
 /// A sequentially consistent fence: a store before it and a load after it are not reordered.
 inline void full_fence() noexcept {
@@ -37,6 +55,8 @@ inline void full_fence() noexcept {
 #elif defined(__clang__) && defined(__x86_64__)
     // Any locked instruction is a full fence, and takes less time than the mfence that clang emits.
     asm volatile("lock; orl $0, (%%rsp)" ::: "memory", "cc");
+#elif defined(__GNUC__) || defined(__clang__)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #else
     std::atomic_thread_fence(std::memory_order_seq_cst);
 #endif
@@ -52,7 +72,11 @@ constinit inline process_fence asymmetric_fence = nullptr;
 }
 
 inline void light_fence() noexcept {
+#if defined(__GNUC__) || defined(__clang__)
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#else
     std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
 }
 
 inline void heavy_fence() noexcept {

@@ -48,30 +48,30 @@ public:
     template <class Next>
     [[nodiscard]] ALOFT_ALWAYS_INLINE bool push_all(std::size_t items, const void* tag,
                                                     Next&& next) noexcept {
-        std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        std::int64_t bottom = bottom_.load(memory_order_relaxed);
         const std::int64_t end = bottom + static_cast<std::int64_t>(items);
         if (end > end_) [[unlikely]] {
             // order(deque.top): acquire; the thief has read the slots that are to be overwritten
-            end_ = top_.load(std::memory_order_acquire) + capacity;
+            end_ = top_.load(memory_order_acquire) + capacity;
             if (end > end_) {
                 return false;
             }
         }
         for (; bottom != end; ++bottom) {
-            nodes_[slot_of(bottom)].store(&next(), std::memory_order_relaxed);
+            nodes_[slot_of(bottom)].store(&next(), memory_order_relaxed);
             tags_[slot_of(bottom)] = tag;
         }
         // order(deque.bottom): release; the slots and the nodes become visible to thieves
-        bottom_.store(end, std::memory_order_release);
+        bottom_.store(end, memory_order_release);
         return true;
     }
 
     /// Owner: the item pushed last, if there is one and it has this tag.
     template <class Fence>
     [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
-        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
+        const std::int64_t bottom = bottom_.load(memory_order_relaxed) - 1;
         // An old top_ makes it look fuller than it is: then the tag is old, and take_last decides.
-        if (bottom < top_.load(std::memory_order_relaxed) || tags_[slot_of(bottom)] != tag) {
+        if (bottom < top_.load(memory_order_relaxed) || tags_[slot_of(bottom)] != tag) {
             return nullptr;
         }
         return take_last(bottom, fence);
@@ -80,8 +80,8 @@ public:
     /// Owner: the item pushed last, or nullptr. fence() is called between bottom_ and top_, see 4.
     template <class Fence>
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop(Fence&& fence) noexcept {
-        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
-        if (bottom < top_.load(std::memory_order_relaxed)) {
+        const std::int64_t bottom = bottom_.load(memory_order_relaxed) - 1;
+        if (bottom < top_.load(memory_order_relaxed)) {
             return nullptr; // empty: top_ only grows, so there is nothing to race for
         }
         return take_last(bottom, fence);
@@ -89,9 +89,9 @@ public:
 
     /// Owner: appends the oldest items, at most `most`, to `taken`, with one compare-exchange.
     void take_oldest(work_list& taken, std::size_t most) noexcept {
-        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        const std::int64_t bottom = bottom_.load(memory_order_relaxed);
         // order(deque.top): acquire; pairs with the exchange of whoever took the item before
-        std::int64_t top = top_.load(std::memory_order_acquire);
+        std::int64_t top = top_.load(memory_order_acquire);
         std::int64_t end = top;
         do {
             end = top + static_cast<std::int64_t>(most);
@@ -100,22 +100,21 @@ public:
                 return;
             }
             // order(deque.top): acq_rel; what is below `end` is ours
-        } while (!top_.compare_exchange_weak(top, end, std::memory_order_acq_rel,
-                                             std::memory_order_relaxed));
+        } while (!top_.compare_exchange_weak(top, end, memory_order_acq_rel, memory_order_relaxed));
         for (; top < end; ++top) { // nobody else writes slots
-            taken.push(*nodes_[slot_of(top)].load(std::memory_order_relaxed));
+            taken.push(*nodes_[slot_of(top)].load(memory_order_relaxed));
         }
     }
 
     /// Owner: whether at least so many items are left. Thieves may take some meanwhile.
     [[nodiscard]] bool has_at_least(std::size_t items) noexcept {
-        const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+        const std::int64_t bottom = bottom_.load(memory_order_relaxed);
         const auto wanted = static_cast<std::int64_t>(items);
         if (bottom - (end_ - capacity) < wanted) { // thieves can only have left fewer
             return false;
         }
         // order(deque.top): acquire; the thief has read the slots that are to be overwritten
-        end_ = top_.load(std::memory_order_acquire) + capacity;
+        end_ = top_.load(memory_order_acquire) + capacity;
         return bottom - (end_ - capacity) >= wanted;
     }
 
@@ -126,24 +125,24 @@ public:
     /// Any thread but the owner: the oldest item, or nullptr if there is none or another took it.
     [[nodiscard]] work_node* steal() noexcept {
         // order(deque.top): acquire; pairs with the exchange of whoever took the item before
-        std::int64_t top = top_.load(std::memory_order_acquire);
+        std::int64_t top = top_.load(memory_order_acquire);
         full_fence(); // top_ against bottom_, see 4
         // order(deque.bottom): acquire; the slot and the node become visible
-        const std::int64_t bottom = bottom_.load(std::memory_order_acquire);
+        const std::int64_t bottom = bottom_.load(memory_order_acquire);
         if (top >= bottom) {
             return nullptr;
         }
-        work_node* const oldest = nodes_[slot_of(top)].load(std::memory_order_relaxed);
+        work_node* const oldest = nodes_[slot_of(top)].load(memory_order_relaxed);
         // order(deque.top): release; the slot has been read and may be overwritten
-        return top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
-                                            std::memory_order_relaxed)
+        return top_.compare_exchange_strong(top, top + 1, memory_order_acq_rel,
+                                            memory_order_relaxed)
                    ? oldest
                    : nullptr;
     }
 
     /// A hint for threads other than the owner.
     [[nodiscard]] bool empty() const noexcept {
-        return top_.load(std::memory_order_relaxed) >= bottom_.load(std::memory_order_relaxed);
+        return top_.load(memory_order_relaxed) >= bottom_.load(memory_order_relaxed);
     }
 
 private:
@@ -153,20 +152,20 @@ private:
     template <class Fence>
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* take_last(std::int64_t bottom,
                                                            Fence&& fence) noexcept {
-        bottom_.store(bottom, std::memory_order_relaxed);
+        bottom_.store(bottom, memory_order_relaxed);
         fence();
-        std::int64_t top = top_.load(std::memory_order_relaxed);
+        std::int64_t top = top_.load(memory_order_relaxed);
         if (top < bottom) [[likely]] {
-            return nodes_[slot_of(bottom)].load(std::memory_order_relaxed);
+            return nodes_[slot_of(bottom)].load(memory_order_relaxed);
         }
         work_node* last = nullptr;
         // order(deque.top): acq_rel; decides the race for the last item
-        if (top == bottom && top_.compare_exchange_strong(top, top + 1, std::memory_order_acq_rel,
-                                                          std::memory_order_relaxed)) {
-            last = nodes_[slot_of(bottom)].load(std::memory_order_relaxed);
+        if (top == bottom && top_.compare_exchange_strong(top, top + 1, memory_order_acq_rel,
+                                                          memory_order_relaxed)) {
+            last = nodes_[slot_of(bottom)].load(memory_order_relaxed);
         }
         // order(deque.bottom): release; a thief that reads it sees the slots below
-        bottom_.store(bottom + 1, std::memory_order_release);
+        bottom_.store(bottom + 1, memory_order_release);
         return last;
     }
 

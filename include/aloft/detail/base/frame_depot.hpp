@@ -110,9 +110,9 @@ public:
     }
 
     /// Until remove_trimmer(), somebody calls begin_trim() and trim().
-    void add_trimmer() noexcept { trimmers_.fetch_add(1, std::memory_order_relaxed); }
+    void add_trimmer() noexcept { trimmers_.fetch_add(1, memory_order_relaxed); }
     void remove_trimmer() noexcept {
-        if (trimmers_.fetch_sub(1, std::memory_order_relaxed) == 1) {
+        if (trimmers_.fetch_sub(1, memory_order_relaxed) == 1) {
             begin_trim();
             begin_trim(); // nothing is used in between
             while (trim()) {
@@ -247,7 +247,7 @@ private:
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
                 --s.made;
-                if (trimmers_.load(std::memory_order_relaxed) > 0) {
+                if (trimmers_.load(memory_order_relaxed) > 0) {
                     add_spare(s, home);
                 } else {
                     give_back(home);

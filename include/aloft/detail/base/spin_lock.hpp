@@ -27,29 +27,29 @@ public:
     [[nodiscard]] bool try_lock() noexcept {
         int expected = free;
         // order(spin_lock.state): acquire; what the previous holder wrote becomes visible
-        return state_.load(std::memory_order_relaxed) == free &&
-               state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
-                                              std::memory_order_relaxed);
+        return state_.load(memory_order_relaxed) == free &&
+               state_.compare_exchange_strong(expected, held, memory_order_acquire,
+                                              memory_order_relaxed);
     }
 
     ALOFT_ALWAYS_INLINE void lock() noexcept {
         int expected = free;
         // order(spin_lock.state): acquire; as in try_lock(), without a look before: it hardly ever fails
-        if (!state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
-                                            std::memory_order_relaxed)) [[unlikely]] {
+        if (!state_.compare_exchange_strong(expected, held, memory_order_acquire,
+                                            memory_order_relaxed)) [[unlikely]] {
             lock_slowly();
         }
     }
 
     ALOFT_ALWAYS_INLINE void unlock() noexcept {
         // order(spin_lock.state): release; the holder's writes become visible to the next one
-        state_.store(free, std::memory_order_release);
+        state_.store(free, memory_order_release);
     }
 
     /// Waits until whoever holds it has given it back, where nobody comes any more.
     void wait_until_free() noexcept {
         // order(spin_lock.state): acquire; what the last holder wrote becomes visible
-        if (state_.load(std::memory_order_acquire) != free) [[unlikely]] {
+        if (state_.load(memory_order_acquire) != free) [[unlikely]] {
             lock();
             unlock();
         }

@@ -35,6 +35,7 @@
 #include <aloft/detail/coro/channel_buffer.hpp>
 #include <aloft/detail/coro/waiting_room.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

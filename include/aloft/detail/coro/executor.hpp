@@ -8,9 +8,10 @@
 //    written before the first of them starts and never afterwards. Most tasks have their runtime's
 //    root environment; what gives its children another one (with_stop, when_all and so on) holds it
 //    in its awaiter. What may outlive the awaiting task (spawn) inherits no bindings of it.
-// 3. Nothing here but sink() fails or allocates: the node is the storage.
+// 3. Nothing here but sink() and refuse_to_block() fails or allocates: the node is the storage.
 #pragma once
 
+#include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
 #include <aloft/detail/coro/unhandled_sink.hpp>
@@ -92,6 +93,9 @@ public:
     /// Bracket the life of a task that the runtime has to join, on threads that are not its workers.
     virtual void task_started_outside() noexcept = 0;
     virtual void task_finished_outside() noexcept = 0;
+
+    /// Somebody wants to block one of its workers: throws std::system_error, if there is a runtime.
+    [[noreturn]] virtual void refuse_to_block(const char* sentence) { fail(sentence); }
 
     /// Where exceptions go that nobody collects. It outlives the executor.
     [[nodiscard]] virtual sink_pointer sink() const noexcept = 0;

@@ -91,7 +91,7 @@ public:
 
     /// To be called first of all when the parent goes on.
     void rethrow_first() {
-        if (failure_record* const first = error_.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (failure_record* const first = error_.load(memory_order_relaxed)) [[unlikely]] {
             rethrow(first);
         }
     }
@@ -100,10 +100,10 @@ private:
     /// Apart from child_done, which calls nothing and so saves no registers.
     ALOFT_NOINLINE static std::coroutine_handle<> child_failed(promise_base& child,
                                                                failure_holder& failure) noexcept {
-        auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
+        auto& block = *static_cast<join_block*>(child.owner.load(memory_order_relaxed));
         failure_record* const record = failure.release();
         failure_record* before = nullptr;
-        if (block.error_.compare_exchange_strong(before, record, std::memory_order_relaxed)) {
+        if (block.error_.compare_exchange_strong(before, record, memory_order_relaxed)) {
             (void)block.stop_.request_stop();
         } else {
             failure = failure_holder(record);
@@ -113,10 +113,10 @@ private:
 
     [[nodiscard]] ALOFT_ALWAYS_INLINE static std::coroutine_handle<>
     go_on(promise_base& child) noexcept {
-        auto& block = *static_cast<join_block*>(child.owner.load(std::memory_order_relaxed));
+        auto& block = *static_cast<join_block*>(child.owner.load(memory_order_relaxed));
         const std::size_t ended = child.siblings_ended() + 1;
         // order(join_block.remaining): acquire; the other chains' results become visible
-        if (block.armed_.remaining.load(std::memory_order_acquire) == ended) {
+        if (block.armed_.remaining.load(memory_order_acquire) == ended) {
             return block.armed_.parent;
         }
         local_worker* const here = thread_local_worker;
@@ -129,14 +129,14 @@ private:
         }
         const std::coroutine_handle<> parent = block.armed_.parent;
         // order(join_block.remaining): acq_rel; the children's results become visible to the parent
-        if (block.armed_.remaining.fetch_sub(ended, std::memory_order_acq_rel) == ended) {
+        if (block.armed_.remaining.fetch_sub(ended, memory_order_acq_rel) == ended) {
             return parent;
         }
         return std::noop_coroutine(); // PUBLISHED
     }
 
     [[noreturn]] ALOFT_NOINLINE void rethrow(failure_record* first) {
-        error_.store(nullptr, std::memory_order_relaxed);
+        error_.store(nullptr, memory_order_relaxed);
         failure_holder(first).rethrow();
     }
 

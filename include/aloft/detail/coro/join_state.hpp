@@ -27,6 +27,7 @@
 #include <aloft/detail/coro/promise_base.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <exception>

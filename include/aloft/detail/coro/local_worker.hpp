@@ -96,7 +96,7 @@ struct local_worker {
     /// sleeps.
     ALOFT_ALWAYS_INLINE bool fence_lightly() const noexcept {
         light_fence(); // what was written before against idle_state: idle.hpp, 5
-        if (idle_state->load(std::memory_order_relaxed) == idle_word::light) [[likely]] {
+        if (idle_state->load(memory_order_relaxed) == idle_word::light) [[likely]] {
             return true;
         }
         full_fence();
@@ -128,7 +128,7 @@ protected:
 
 private:
     ALOFT_ALWAYS_INLINE void wake_if_called_for() const noexcept {
-        if (idle_word::calls_for_wake(idle_state->load(std::memory_order_relaxed))) {
+        if (idle_word::calls_for_wake(idle_state->load(memory_order_relaxed))) {
             exec->wake_for_work();
         }
     }
@@ -139,7 +139,7 @@ constinit inline thread_local local_worker* thread_local_worker = nullptr;
 /// Only the worker itself writes its counters: no read-modify-write is needed.
 inline void count_one(atomic<std::uint64_t>& counter) noexcept {
     // order(task_count): release; paired with the sums in worker::terminate_if_done
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    counter.store(counter.load(memory_order_relaxed) + 1, memory_order_release);
 }
 
 /// Makes a coroutine runnable, before what was forked earlier, where others can steal it. `tag` is

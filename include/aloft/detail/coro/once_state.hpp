@@ -28,6 +28,7 @@
 #include <aloft/error.hpp>
 #include <aloft/task.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <type_traits>

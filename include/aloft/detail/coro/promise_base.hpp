@@ -101,8 +101,8 @@ struct final_awaiter {
         promise_base& promise = std::coroutine_handle<Promise>::from_address(frame).promise();
         const promise_base::done_hook hook = promise.on_done;
         if (hook == nullptr) {
-            return transfer_to<Mode>(std::coroutine_handle<>::from_address(
-                promise.owner.load(std::memory_order_relaxed)));
+            return transfer_to<Mode>(
+                std::coroutine_handle<>::from_address(promise.owner.load(memory_order_relaxed)));
         }
         return transfer_to<Mode>(hook(promise)); // PUBLISHED
     }

@@ -25,6 +25,7 @@
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/promise_base.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <new>
 

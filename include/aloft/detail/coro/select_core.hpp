@@ -32,6 +32,7 @@
 #include <aloft/detail/coro/waiting_room.hpp>
 
 #include <array>
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -8,6 +8,7 @@
 
 #include <aloft/detail/base/atomic.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 

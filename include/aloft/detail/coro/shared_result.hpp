@@ -18,6 +18,7 @@
 #include <aloft/detail/coro/waiting_room.hpp>
 #include <aloft/error.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <exception>

@@ -58,7 +58,7 @@ public:
     stop_state& operator=(const stop_state&) = delete;
     ~stop_state() {
         // order(stop.flags): acquire; what request_stop did is over
-        const std::uint32_t flags = flags_.load(std::memory_order_acquire);
+        const std::uint32_t flags = flags_.load(memory_order_acquire);
         if (flags != 0) [[unlikely]] {
             end(flags);
         }
@@ -71,7 +71,7 @@ public:
     [[nodiscard]] bool stop_requested() const noexcept {
         for (const stop_state* each = this; each != nullptr; each = each->parent_) {
             // order(stop.flags): acquire; what came before the request becomes visible
-            if ((each->flags_.load(std::memory_order_acquire) & stopped) != 0) {
+            if ((each->flags_.load(memory_order_acquire) & stopped) != 0) {
                 return true;
             }
         }
@@ -84,14 +84,14 @@ public:
         bool joins = false;
         {
             const spin_guard guard(lock_);
-            const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+            const std::uint32_t flags = flags_.load(memory_order_relaxed);
             if ((flags & stopped) != 0) {
                 return false;
             }
             list(node, first_);
             joins = parent_ != nullptr && (flags & joined) == 0;
             if (joins) {
-                flags_.store(flags | joined, std::memory_order_relaxed);
+                flags_.store(flags | joined, memory_order_relaxed);
             }
         }
         if (joins) {
@@ -109,7 +109,7 @@ public:
     /// add() for a caller that holds a lock which callbacks take: it calls none. False: use add().
     [[nodiscard]] bool add_quietly(stop_node& node) noexcept {
         const spin_guard guard(lock_);
-        const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        const std::uint32_t flags = flags_.load(memory_order_relaxed);
         if (!takes_quietly(flags)) {
             return false;
         }
@@ -121,12 +121,12 @@ public:
     /// requested, or else when the state ends. It leaves the list with remove_lasting().
     [[nodiscard]] bool add_lasting(stop_node& node) noexcept {
         const spin_guard guard(lock_);
-        const std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        const std::uint32_t flags = flags_.load(memory_order_relaxed);
         if (!takes_quietly(flags)) {
             return false;
         }
         if ((flags & lasting) == 0) {
-            flags_.store(flags | lasting, std::memory_order_relaxed);
+            flags_.store(flags | lasting, memory_order_relaxed);
         }
         list(node, lasting_);
         return true;
@@ -153,19 +153,19 @@ public:
         }
         // It has run, or runs, or was never listed.
         // order(stop.flags): acquire; runner_ becomes visible
-        if ((flags_.load(std::memory_order_acquire) & stopped) == 0 || runner_ == thread_mark()) {
+        if ((flags_.load(memory_order_acquire) & stopped) == 0 || runner_ == thread_mark()) {
             return;
         }
         // order(stop.running): acquire; what run() did becomes visible
-        while (running_.load(std::memory_order_acquire) == &node) {
-            wait_while(running_, &node, std::memory_order_relaxed);
+        while (running_.load(memory_order_acquire) == &node) {
+            wait_while(running_, &node, memory_order_relaxed);
         }
     }
 
     /// True: this call was the first one. When it returns, everybody listed has been told.
     bool request_stop() noexcept {
         lock_.lock();
-        std::uint32_t flags = flags_.load(std::memory_order_relaxed);
+        std::uint32_t flags = flags_.load(memory_order_relaxed);
         if ((flags & stopped) != 0) {
             lock_.unlock();
             return false;
@@ -173,21 +173,21 @@ public:
         flags |= stopped;
         runner_ = thread_mark();
         // order(stop.flags): release; what came before the request becomes visible
-        flags_.store(flags, std::memory_order_release);
+        flags_.store(flags, memory_order_release);
         while (stop_node* const node = first_ != nullptr ? first_ : lasting_) {
             unlist(*node);
-            running_.store(node, std::memory_order_relaxed);
+            running_.store(node, memory_order_relaxed);
             lock_.unlock();
             node->run(*node); // the node may be gone behind this
             // order(stop.running): release; what run() did becomes visible
-            running_.store(nullptr, std::memory_order_release);
-            notify_waiters(running_, true);
+            running_.store(nullptr, memory_order_release);
+            notify_waiters(running_);
             lock_.lock();
         }
         lock_.unlock();
         // order(stop.flags): release; the destructor may go on
-        flags_.store(flags | finished, std::memory_order_release); // PUBLISHED
-        notify_waiters(flags_, true);
+        flags_.store(flags | finished, memory_order_release); // PUBLISHED
+        notify_waiters(flags_);
         return true;
     }
 
@@ -208,12 +208,12 @@ private:
         }
         // A request may have come before the node was removed.
         // order(stop.flags): acquire; what request_stop did is over
-        flags = flags_.load(std::memory_order_acquire);
+        flags = flags_.load(memory_order_acquire);
         while ((flags & (stopped | finished)) == stopped) {
             require(runner_ != thread_mark(),
                     "a stop_source was destroyed by a callback of its own");
-            wait_while(flags_, flags, std::memory_order_relaxed);
-            flags = flags_.load(std::memory_order_acquire);
+            wait_while(flags_, flags, memory_order_relaxed);
+            flags = flags_.load(memory_order_acquire);
         }
     }
 

@@ -40,6 +40,7 @@
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>

@@ -6,7 +6,6 @@
 #include <aloft/detail/coro/awaitable.hpp>
 
 #include <cstddef>
-#include <iterator>
 #include <type_traits>
 #include <utility>
 #include <vector>

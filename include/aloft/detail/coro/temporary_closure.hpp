@@ -15,7 +15,7 @@
 #include <aloft/detail/coro/awaitable.hpp>
 
 #include <coroutine>
-#include <string_view>
+#include <cstddef>
 #include <type_traits>
 #include <utility>
 
@@ -24,7 +24,17 @@ namespace aloft::inline ALOFT_ABI::detail {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 template <class F>
 [[nodiscard]] constexpr bool is_lambda() noexcept {
-    return std::string_view(__PRETTY_FUNCTION__).find("<lambda") != std::string_view::npos;
+    constexpr const char* mark = "<lambda";
+    for (const char* at = __PRETTY_FUNCTION__; *at != '\0'; ++at) {
+        std::size_t same = 0;
+        while (mark[same] != '\0' && at[same] == mark[same]) {
+            ++same;
+        }
+        if (mark[same] == '\0') {
+            return true;
+        }
+    }
+    return false;
 }
 
 /// Whether F, as deduced for an argument `F&&`, is such a temporary.

@@ -41,7 +41,7 @@ public:
     }
     ~sink_pointer() {
         // order(sink.pointers): acq_rel; what the others did with it is over before it is destroyed
-        if (sink_ != nullptr && sink_->pointers_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        if (sink_ != nullptr && sink_->pointers_.fetch_sub(1, memory_order_acq_rel) == 1) {
             delete sink_;
         }
     }
@@ -52,7 +52,7 @@ public:
 private:
     void share() noexcept {
         if (sink_ != nullptr) {
-            sink_->pointers_.fetch_add(1, std::memory_order_relaxed);
+            sink_->pointers_.fetch_add(1, memory_order_relaxed);
         }
     }
 

@@ -50,6 +50,7 @@
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/stop_state.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -12,6 +12,7 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
+#include <atomic>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -23,6 +23,8 @@
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
+#include <atomic>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 class cancel_list {

@@ -12,6 +12,7 @@
 #include <aloft/detail/base/atomic.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 

@@ -84,6 +84,7 @@
 #include <aloft/detail/reactor/reactor.hpp>
 
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <thread>
 #include <utility>

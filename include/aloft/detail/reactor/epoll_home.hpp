@@ -16,6 +16,7 @@
 #include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

@@ -15,6 +15,7 @@
 #include <aloft/detail/reactor/operation.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <new>

@@ -66,6 +66,7 @@
 #include <aloft/detail/reactor/reactor.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

@@ -18,6 +18,7 @@
 
 #include <winternl.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 

@@ -22,6 +22,7 @@
 #include <aloft/error.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 

@@ -13,6 +13,8 @@
 #include <aloft/detail/reactor/clock.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
+#include <atomic>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// The end of a limit that begins now.

@@ -12,6 +12,8 @@
 #include <aloft/detail/base/work_node.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 
+#include <atomic>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// The awaiter goes. Behind it the operation is cancelled, and has_been_released() waited for.

@@ -3,6 +3,7 @@
 // Layer: L2 reactor
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdio>
 

@@ -27,6 +27,7 @@
 #include <aloft/detail/reactor/simulated_object.hpp>
 #include <aloft/detail/reactor/simulated_pipe.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

@@ -15,6 +15,7 @@
 
 #include <aloft/detail/base/atomic.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {

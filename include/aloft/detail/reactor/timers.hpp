@@ -30,6 +30,7 @@
 #include <aloft/detail/reactor/timer.hpp>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/reactor/clock.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 #if defined(_WIN32)

@@ -11,10 +11,12 @@
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/timer.hpp>
+#include <aloft/error.hpp>
 #include <aloft/runtime_options.hpp>
 
 #include <cstddef>
 #include <string>
+#include <system_error>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -33,6 +35,10 @@ public:
 
     [[nodiscard]] virtual std::size_t threads() const noexcept = 0;
     [[nodiscard]] virtual std::size_t blocking_threads() const = 0;
+
+    [[noreturn]] void refuse_to_block(const char* sentence) override {
+        throw_error(std::make_error_code(std::errc::resource_deadlock_would_occur), sentence);
+    }
 
     /// Its owner's last call. In a child process after fork() it does nothing.
     virtual void close() noexcept = 0;

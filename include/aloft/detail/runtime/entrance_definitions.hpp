@@ -14,6 +14,7 @@
 #include <aloft/detail/runtime/scheduler.hpp>
 #include <aloft/error.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdio>
 #include <exception>

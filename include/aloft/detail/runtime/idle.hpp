@@ -52,6 +52,7 @@
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/coro/local_worker.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>

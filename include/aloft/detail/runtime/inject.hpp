@@ -14,6 +14,7 @@
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/base/work_node.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 

@@ -18,6 +18,7 @@
 #include <aloft/detail/runtime/worker.hpp>
 #include <aloft/priority_class.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 

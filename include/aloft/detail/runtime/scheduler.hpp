@@ -40,6 +40,7 @@
 #include <aloft/detail/runtime/worker_sleep.hpp>
 #include <aloft/priority_class.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <string>

@@ -28,6 +28,7 @@
 #include <aloft/detail/runtime/watch_signal.hpp>
 #include <aloft/detail/runtime/worker_set.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>

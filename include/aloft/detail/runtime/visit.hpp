@@ -5,6 +5,7 @@
 
 #include <aloft/detail/base/atomic.hpp>
 
+#include <atomic>
 #include <cstddef>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -14,6 +14,7 @@
 
 #include <aloft/detail/reactor/wait_word.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 namespace aloft::inline ALOFT_ABI::detail {

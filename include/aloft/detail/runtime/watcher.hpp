@@ -35,6 +35,7 @@
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <thread>

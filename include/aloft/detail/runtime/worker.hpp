@@ -36,6 +36,7 @@
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/shared_work.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>

@@ -27,6 +27,8 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
+#include <atomic>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 ALOFT_NOINLINE inline work_node* worker::attend() noexcept {

@@ -11,6 +11,7 @@
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/lean_memory.hpp>
 
+#include <atomic>
 #include <cstddef>
 
 namespace aloft::inline ALOFT_ABI::detail {

@@ -16,6 +16,7 @@
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>

@@ -30,6 +30,7 @@
 #include <aloft/result.hpp>
 #include <aloft/runtime.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <optional>
