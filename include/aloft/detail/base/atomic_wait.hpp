@@ -83,7 +83,7 @@ inline constexpr std::size_t waiting_places = 16;
 #if ALOFT_LEAN_WAIT
     constinit static waiting_place all[waiting_places];
 #else
-    static auto& all = *new waiting_place[waiting_places];
+    static waiting_place* const all = new waiting_place[waiting_places];
 #endif
     return all[reinterpret_cast<std::uintptr_t>(variable) / 16 % waiting_places];
 }

@@ -42,18 +42,29 @@ private:
     int number_;
 };
 
+/// What those functions take: numbers and pointers.
+template <class T>
+struct stored_atomic {
+    using type = T;
+};
+template <class T>
+    requires std::is_enum_v<T>
+struct stored_atomic<T> {
+    using type = std::underlying_type_t<T>;
+};
+
 /// The members are those of std::atomic that the library uses; waiting is in atomic_wait.hpp.
 template <class T>
 class atomic {
-    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8 &&
-                  (sizeof(T) & (sizeof(T) - 1)) == 0);
+    static_assert(std::is_scalar_v<T> && !std::is_floating_point_v<T> && sizeof(T) <= 8);
+    using stored = typename stored_atomic<T>::type;
     // What is counted with: bytes for a pointer are none.
     static constexpr bool counts = std::is_integral_v<T> && !std::is_same_v<T, bool>;
     static constexpr order_argument strongest = memory_order_seq_cst;
 
 public:
     constexpr atomic() noexcept : value_() {}
-    constexpr atomic(T value) noexcept : value_(value) {}
+    constexpr atomic(T value) noexcept : value_(static_cast<stored>(value)) {}
     atomic(const atomic&) = delete;
     atomic& operator=(const atomic&) = delete;
 
@@ -64,38 +75,31 @@ public:
     }
 
     [[nodiscard]] ALOFT_ALWAYS_INLINE T load(order_argument order = strongest) const noexcept {
-        T value;
-        __atomic_load(&value_, &value, order.number());
-        return value;
+        return static_cast<T>(__atomic_load_n(&value_, order.number()));
     }
     ALOFT_ALWAYS_INLINE void store(T value, order_argument order = strongest) noexcept {
-        __atomic_store(&value_, &value, order.number());
+        __atomic_store_n(&value_, static_cast<stored>(value), order.number());
     }
     ALOFT_ALWAYS_INLINE T exchange(T value, order_argument order = strongest) noexcept {
-        T before;
-        __atomic_exchange(&value_, &value, &before, order.number());
-        return before;
+        return static_cast<T>(
+            __atomic_exchange_n(&value_, static_cast<stored>(value), order.number()));
     }
 
     ALOFT_ALWAYS_INLINE bool compare_exchange_strong(T& expected, T desired, order_argument success,
                                                      order_argument failure) noexcept {
-        return __atomic_compare_exchange(&value_, &expected, &desired, false, success.number(),
-                                         failure.number());
+        return compare_exchange(expected, desired, false, success.number(), failure.number());
     }
     ALOFT_ALWAYS_INLINE bool compare_exchange_strong(T& expected, T desired,
                                                      order_argument order = strongest) noexcept {
-        return __atomic_compare_exchange(&value_, &expected, &desired, false, order.number(),
-                                         order.of_failure());
+        return compare_exchange(expected, desired, false, order.number(), order.of_failure());
     }
     ALOFT_ALWAYS_INLINE bool compare_exchange_weak(T& expected, T desired, order_argument success,
                                                    order_argument failure) noexcept {
-        return __atomic_compare_exchange(&value_, &expected, &desired, true, success.number(),
-                                         failure.number());
+        return compare_exchange(expected, desired, true, success.number(), failure.number());
     }
     ALOFT_ALWAYS_INLINE bool compare_exchange_weak(T& expected, T desired,
                                                    order_argument order = strongest) noexcept {
-        return __atomic_compare_exchange(&value_, &expected, &desired, true, order.number(),
-                                         order.of_failure());
+        return compare_exchange(expected, desired, true, order.number(), order.of_failure());
     }
 
     ALOFT_ALWAYS_INLINE T fetch_add(T value, order_argument order = strongest) noexcept
@@ -120,7 +124,20 @@ public:
     }
 
 private:
-    alignas(sizeof(T) > alignof(T) ? sizeof(T) : alignof(T)) T value_;
+    ALOFT_ALWAYS_INLINE bool compare_exchange(T& expected, T desired, bool weak, int success,
+                                              int failure) noexcept {
+        if constexpr (std::is_enum_v<T>) {
+            auto seen = static_cast<stored>(expected);
+            const bool done = __atomic_compare_exchange_n(
+                &value_, &seen, static_cast<stored>(desired), weak, success, failure);
+            expected = static_cast<T>(seen);
+            return done;
+        } else {
+            return __atomic_compare_exchange_n(&value_, &expected, desired, weak, success, failure);
+        }
+    }
+
+    alignas(sizeof(T) > alignof(T) ? sizeof(T) : alignof(T)) stored value_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

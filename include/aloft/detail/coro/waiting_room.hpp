@@ -136,18 +136,11 @@ public:
     }
 
     /// For the destructor of an awaiter, whose frame may be destroyed while it waits. True: it did.
-    static bool forget(room_waiter& w) noexcept {
+    ALOFT_ALWAYS_INLINE static bool forget(room_waiter& w) noexcept {
         if (w.room == nullptr) [[likely]] {
             return false; // it has been resumed, or never waited
         }
-        if (w.listed) {
-            w.stop->remove(w);
-        }
-        const spin_guard guard(w.room->lock_);
-        require(w.phase == wait_phase::queued,
-                "a frame was destroyed between getting what it waited for and being resumed");
-        w.room->unlink(w);
-        w.room = nullptr;
+        forget_waiting(w);
         return true;
     }
 
@@ -248,6 +241,17 @@ public:
     }
 
 private:
+    ALOFT_NOINLINE static void forget_waiting(room_waiter& w) noexcept {
+        if (w.listed) {
+            w.stop->remove(w);
+        }
+        const spin_guard guard(w.room->lock_);
+        require(w.phase == wait_phase::queued,
+                "a frame was destroyed between getting what it waited for and being resumed");
+        w.room->unlink(w);
+        w.room = nullptr;
+    }
+
     [[nodiscard]] static bool is_stopped(const stop_state* above) noexcept {
         return above != nullptr && above->stop_requested();
     }
