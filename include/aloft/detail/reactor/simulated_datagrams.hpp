@@ -28,6 +28,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+/// A template for the reason that simulated_kernel is one.
+template <class Nothing = void>
 class simulated_datagrams {
 public:
     class socket final : public simulated_socket, public std::enable_shared_from_this<socket> {
@@ -54,7 +56,7 @@ public:
         [[nodiscard]] int bind(const raw_endpoint& to) override {
             const int answer = network_.ports_.choose(local_, to);
             if (answer == 0) {
-                network_.ports_.take(local_, weak_from_this());
+                network_.ports_.take(local_, this->weak_from_this());
             }
             return answer;
         }
@@ -127,9 +129,8 @@ public:
             const bool doubled = dice().draw_chance(dice().options().doubled_datagrams());
             for (int copies = lost ? 0 : doubled ? 2 : 1; copies > 0; --copies) {
                 const clock_ns delay = dice().draw_time(dice().options().network_delay());
-                network_.around_.at(dice().now + delay, [self = shared_from_this(), to, bytes] {
-                    self->arrive(to, bytes);
-                });
+                network_.around_.at(dice().now + delay, [self = this->shared_from_this(), to,
+                                                         bytes] { self->arrive(to, bytes); });
             }
             return static_cast<std::int32_t>(bytes.size());
         }

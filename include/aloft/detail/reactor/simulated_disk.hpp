@@ -23,6 +23,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+/// A template for the reason that simulated_kernel is one.
+template <class Nothing = void>
 class simulated_disk {
 public:
     explicit simulated_disk(simulated_surroundings& around) : around_(around) {

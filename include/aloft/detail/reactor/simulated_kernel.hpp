@@ -177,7 +177,7 @@ public:
     }
 
     [[nodiscard]] int open_pipe(int& reader, int& writer) override {
-        simulated_pipe::open(*this, reader, writer);
+        simulated_pipe<Nothing>::open(*this, reader, writer);
         note("pipe", static_cast<std::uint64_t>(reader - first_descriptor), "is written to at",
              writer - first_descriptor);
         return 0;
@@ -311,9 +311,9 @@ private:
     std::uint64_t last_event_ = 0;
     std::uint64_t last_number_ = 0;
     bool refusing_ = false;
-    simulated_disk disk_;
-    simulated_network network_;
-    simulated_datagrams datagrams_;
+    simulated_disk<Nothing> disk_;
+    simulated_network<Nothing> network_;
+    simulated_datagrams<Nothing> datagrams_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -33,6 +33,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+/// A template for the reason that simulated_kernel is one.
+template <class Nothing = void>
 class simulated_network {
 public:
     class socket final : public simulated_socket, public std::enable_shared_from_this<socket> {
@@ -85,7 +87,7 @@ public:
             }
             backlog_ = static_cast<std::size_t>((std::max)(backlog, 1));
             phase_ = phase_kind::listening;
-            network_.ports_.take(local_, weak_from_this());
+            network_.ports_.take(local_, this->weak_from_this());
             return 0;
         }
 
@@ -146,7 +148,7 @@ public:
         }
 
         void ask() {
-            arrive_later(*this, [self = shared_from_this()] {
+            arrive_later(*this, [self = this->shared_from_this()] {
                 if (self->closed_ || self->phase_ != phase_kind::connecting) {
                     return;
                 }
@@ -174,7 +176,7 @@ public:
             other->remote_ = local_;
             other->phase_ = phase_ = phase_kind::connected;
             other->answered_ = true;
-            other->peer_ = weak_from_this();
+            other->peer_ = this->weak_from_this();
             peer_ = other;
             listener.pending_.push_back(std::move(other));
             network_.around_.changed(listener);
@@ -278,7 +280,7 @@ public:
                     }
                 });
             } else {
-                arrive_later(*this, [self = shared_from_this()] { self->be_reset(); });
+                arrive_later(*this, [self = this->shared_from_this()] { self->be_reset(); });
             }
             return static_cast<std::int32_t>(count);
         }

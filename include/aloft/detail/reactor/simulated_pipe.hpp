@@ -28,6 +28,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
+/// A template for the reason that simulated_kernel is one.
+template <class Nothing = void>
 class simulated_pipe {
 public:
     /// The descriptors of its ends.
@@ -73,7 +75,7 @@ private:
         }
 
     private:
-        friend class simulated_pipe;
+        friend simulated_pipe;
 
         [[nodiscard]] bool other_is_open() const {
             const std::shared_ptr<end> other = other_.lock();
