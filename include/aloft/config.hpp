@@ -36,11 +36,14 @@
 #error "aloft needs MSVC 19.50 or later: earlier ones use a coroutine's frame after its suspension"
 #endif
 
+/// ALOFT_COLD is for what runs once or hardly ever: it is made small, and compiled faster.
 #if defined(__GNUC__) || defined(__clang__)
 #define ALOFT_NOINLINE [[gnu::noinline]]
+#define ALOFT_COLD [[gnu::cold, gnu::noinline]]
 #define ALOFT_ALWAYS_INLINE [[gnu::always_inline]] inline
 #else
 #define ALOFT_NOINLINE
+#define ALOFT_COLD
 #define ALOFT_ALWAYS_INLINE inline
 #endif
 

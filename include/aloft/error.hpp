@@ -43,12 +43,19 @@ inline constexpr int canceled_number = ECANCELED;
 inline constexpr int interrupted_number = EINTR;
 #endif
 
-[[noreturn]] ALOFT_NOINLINE inline void throw_error(std::error_code code, const std::string& what) {
+[[noreturn]] ALOFT_COLD inline void throw_error(std::error_code code, const std::string& what) {
     throw std::system_error(code, what);
 }
+/// Apart, so that no string is made, and destroyed, where it is called.
+[[noreturn]] ALOFT_COLD inline void throw_error(std::error_code code, const char* what) {
+    throw_error(code, std::string(what));
+}
 
-[[noreturn]] ALOFT_NOINLINE inline void throw_errno(int number, const std::string& what) {
-    throw std::system_error(system_error_code(number), what);
+[[noreturn]] ALOFT_COLD inline void throw_errno(int number, const std::string& what) {
+    throw_error(system_error_code(number), what);
+}
+[[noreturn]] ALOFT_COLD inline void throw_errno(int number, const char* what) {
+    throw_error(system_error_code(number), what);
 }
 
 } // namespace detail

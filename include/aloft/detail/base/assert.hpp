@@ -11,7 +11,7 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 /// Prints `sentence` and aborts. For misuse that would otherwise corrupt memory.
-[[noreturn]] ALOFT_NOINLINE inline void fail(const char* sentence) noexcept {
+[[noreturn]] ALOFT_COLD inline void fail(const char* sentence) noexcept {
     std::fputs("aloft: ", stderr);
     std::fputs(sentence, stderr);
     std::fputc('\n', stderr);

@@ -17,6 +17,7 @@
 
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/start_thread.hpp>
 
 #include <condition_variable>
 #include <cstddef>
@@ -106,7 +107,8 @@ public:
 private:
     void start_thread() noexcept {
         try {
-            threads_.emplace_back([this] { serve(); });
+            threads_.push_back(detail::start_thread(
+                [](void* self) noexcept { static_cast<helper_threads*>(self)->serve(); }, this));
         } catch (const std::exception&) {
             // those that are there do it, or nobody: see begin
         }

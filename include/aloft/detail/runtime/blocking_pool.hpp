@@ -18,6 +18,7 @@
 #include <aloft/detail/base/lean_chrono.hpp>
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/start_thread.hpp>
 
 #include <condition_variable>
 #include <cstddef>
@@ -134,7 +135,8 @@ private:
         try {
             threads_.emplace_front();
             try {
-                threads_.front() = std::thread([this, self = threads_.begin()] { serve(self); });
+                threads_.front() = detail::start_thread(
+                    [](void* self) noexcept { static_cast<blocking_pool*>(self)->serve(); }, this);
             } catch (...) {
                 threads_.pop_front();
                 throw;
@@ -153,7 +155,15 @@ private:
         }
     }
 
-    void serve(thread_entry self) noexcept {
+    [[nodiscard]] thread_entry this_thread() noexcept {
+        thread_entry at = threads_.begin();
+        while (at->get_id() != std::this_thread::get_id()) {
+            ++at;
+        }
+        return at;
+    }
+
+    void serve() noexcept {
         block_broken_pipe_signal();
         constexpr std::chrono::seconds keep_idle{10};
         std::unique_lock lock(mutex_);
@@ -175,7 +185,7 @@ private:
             }
             if (!something) {
                 try {
-                    retired_.push_back(self);
+                    retired_.push_back(this_thread());
                     return;
                 } catch (const std::bad_alloc&) {
                     continue; // stays for another while

@@ -37,7 +37,7 @@ struct chosen_reactors {
 };
 
 /// what() without the code's message, which the next what() appends again.
-[[nodiscard]] inline std::string sentence_of(const std::system_error& error) {
+[[nodiscard]] ALOFT_COLD inline std::string sentence_of(const std::system_error& error) {
     std::string text = error.what();
     const std::string message = ": " + error.code().message();
     if (text.ends_with(message)) {
@@ -47,7 +47,7 @@ struct chosen_reactors {
 }
 
 /// What the program wants, or else the environment.
-[[nodiscard]] inline backend wanted_backend(const runtime_options& options) {
+[[nodiscard]] ALOFT_COLD inline backend wanted_backend(const runtime_options& options) {
     if (options.backend() != backend::automatic) {
         return options.backend();
     }
@@ -77,8 +77,8 @@ struct chosen_reactors {
 
 #if defined(_WIN32)
 
-[[nodiscard]] inline chosen_reactors make_reactors(const runtime_options& options,
-                                                   std::size_t workers) {
+[[nodiscard]] ALOFT_COLD inline chosen_reactors make_reactors(const runtime_options& options,
+                                                              std::size_t workers) {
     const backend wanted = wanted_backend(options);
     if (wanted != backend::automatic && wanted != backend::iocp) {
         throw_error(std::make_error_code(std::errc::not_supported),
@@ -96,9 +96,19 @@ struct chosen_reactors {
 
 #else
 
+/// `error` is why there can be no more than have been made.
+[[noreturn]] ALOFT_COLD inline void refuse_reactors(const chosen_reactors& made,
+                                                    std::size_t workers, const char* what,
+                                                    const std::system_error& error) {
+    throw_error(error.code(), std::string("runtime: ") + what + " " +
+                                  std::to_string(made.reactors.size() + 1) + " of " +
+                                  std::to_string(workers) + ": " + sentence_of(error));
+}
+
 /// Throws what make_one throws, with the number of the one that could not be had.
 template <class Make>
-void make_each(chosen_reactors& made, std::size_t workers, const char* what, Make&& make_one) {
+ALOFT_COLD void make_each(chosen_reactors& made, std::size_t workers, const char* what,
+                          Make&& make_one) {
     try {
         for (std::size_t i = 0; i < workers; ++i) {
             made.reactors.push_back(make_one(i));
@@ -106,16 +116,13 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
     } catch (const ring_unavailable&) {
         throw;
     } catch (const std::system_error& error) {
-        throw std::system_error(error.code(), std::string("runtime: ") + what + " " +
-                                                  std::to_string(made.reactors.size() + 1) +
-                                                  " of " + std::to_string(workers) + ": " +
-                                                  sentence_of(error));
+        refuse_reactors(made, workers, what, error);
     }
 }
 
 /// Throws ring_unavailable where io_uring cannot be used.
-[[nodiscard]] inline chosen_reactors make_rings(const runtime_options& options,
-                                                std::size_t workers) {
+[[nodiscard]] ALOFT_COLD inline chosen_reactors make_rings(const runtime_options& options,
+                                                           std::size_t workers) {
     chosen_reactors made;
     unsigned entries = options.ring_entries();
     make_each(made, workers, "ring", [&](std::size_t i) {
@@ -135,7 +142,8 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
     return made;
 }
 
-[[nodiscard]] inline chosen_reactors make_epolls(std::size_t workers, std::string_view why) {
+[[nodiscard]] ALOFT_COLD inline chosen_reactors make_epolls(std::size_t workers,
+                                                            std::string_view why) {
     chosen_reactors made;
     const std::shared_ptr<epoll_set> set = epoll_reactor::make_set();
     make_each(made, workers, "epoll instance",
@@ -146,7 +154,7 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
 }
 
 /// The error's name, as in the manual; its message where it is another one.
-[[nodiscard]] inline std::string name_of(const std::error_code& code) {
+[[nodiscard]] ALOFT_COLD inline std::string name_of(const std::error_code& code) {
     switch (code.value()) {
     case EPERM:
         return "EPERM";
@@ -161,8 +169,8 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
     }
 }
 
-[[nodiscard]] inline chosen_reactors make_reactors(const runtime_options& options,
-                                                   std::size_t workers) {
+[[nodiscard]] ALOFT_COLD inline chosen_reactors make_reactors(const runtime_options& options,
+                                                              std::size_t workers) {
     const backend wanted = wanted_backend(options);
     switch (wanted) {
     case backend::automatic:
@@ -185,9 +193,9 @@ void make_each(chosen_reactors& made, std::size_t workers, const char* what, Mak
         if (wanted == backend::automatic) {
             return make_epolls(workers, sentence_of(refused) + ": " + name_of(refused.code()));
         }
-        throw std::system_error(refused.code(), "runtime: io_uring is demanded and cannot be used "
-                                                "here (epoll could): " +
-                                                    sentence_of(refused));
+        throw_error(refused.code(),
+                    "runtime: io_uring is demanded and cannot be used here (epoll could): " +
+                        sentence_of(refused));
     }
 }
 

@@ -26,6 +26,7 @@
 #include <aloft/detail/base/lean_memory.hpp>
 #include <aloft/detail/coro/cancellation.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/start_thread.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/blocking_pool.hpp>
 #include <aloft/detail/runtime/entrance.hpp>
@@ -56,7 +57,8 @@ class scheduler final : public operation_executor {
 public:
     using unhandled_handler = std::function<void(std::exception_ptr, std::string_view)>;
 
-    scheduler(chosen_reactors chosen, const runtime_options& options, unhandled_handler handler)
+    ALOFT_COLD scheduler(chosen_reactors chosen, const runtime_options& options,
+                         unhandled_handler handler)
         : shared_(chosen.reactors.size(), options.spare_workers(), *this, options.spin().count()),
           threads_wanted_(chosen.reactors.size()),
           make_another_(std::move(chosen.make_another)),
@@ -76,14 +78,15 @@ public:
         }
         watcher_ = std::make_unique<watcher>(
             shared_, threads_wanted_, std::max<clock_ns>(options.hog_after().count(), 0),
-            options.spare_workers(), [this] { return start_spare(); });
+            options.spare_workers(),
+            [](executor& self) noexcept { return static_cast<scheduler&>(self).start_spare(); });
     }
     scheduler(const scheduler&) = delete;
     scheduler& operator=(const scheduler&) = delete;
-    ~scheduler() { stop(); }
+    ALOFT_COLD ~scheduler() { stop(); }
 
     /// Starts the threads. `root_environment` is what tasks on them inherit.
-    void start(const environment& root_environment) {
+    ALOFT_COLD void start(const environment& root_environment) {
         try {
             root = &root_environment;
             high_.begin(*this);
@@ -102,13 +105,13 @@ public:
         } catch (const std::system_error& error) {
             const std::size_t started = threads_.size();
             stop();
-            throw std::system_error(error.code(), "runtime: thread " + std::to_string(started + 1) +
-                                                      " of " + std::to_string(threads_wanted_ + 1) +
-                                                      " could not be started");
+            throw_error(error.code(), "runtime: thread " + std::to_string(started + 1) + " of " +
+                                          std::to_string(threads_wanted_ + 1) +
+                                          " could not be started");
         }
     }
 
-    void stop() noexcept {
+    ALOFT_COLD void stop() noexcept {
         if (threads_.empty()) {
             return;
         }
@@ -266,22 +269,25 @@ private:
         return here != nullptr && &here->shared() == &shared_ ? here : nullptr;
     }
 
-    worker& add_worker(std::unique_ptr<reactor> backend, bool spare) {
+    ALOFT_COLD worker& add_worker(std::unique_ptr<reactor> backend, bool spare) {
         workers_.push_back(
             std::make_unique<worker>(workers_.size(), shared_, std::move(backend), spare));
         shared_.workers.add(*workers_.back());
         return *workers_.back();
     }
 
-    void start_thread(std::vector<std::thread>& among, worker& w) {
-        among.emplace_back([this, &w] {
-            prepare_worker_thread(w.index());
-            set_current_worker(&w);
-            set_current_environment(root);
-            w.run();
-            set_current_environment(nullptr);
-            set_current_worker(nullptr);
-        });
+    ALOFT_COLD void start_thread(std::vector<std::thread>& among, worker& w) {
+        among.push_back(detail::start_thread(
+            [](void* of) noexcept {
+                worker& self = *static_cast<worker*>(of);
+                prepare_worker_thread(self.index());
+                set_current_worker(&self);
+                set_current_environment(self.shared().exec->root);
+                self.run();
+                set_current_environment(nullptr);
+                set_current_worker(nullptr);
+            },
+            &w));
     }
 
     struct pin_refused {
@@ -299,7 +305,7 @@ private:
     }
 
     /// On the watcher's thread. What cannot be had now may be had later.
-    [[nodiscard]] worker* start_spare() noexcept {
+    [[nodiscard]] ALOFT_COLD worker* start_spare() noexcept {
         try {
             if (threads_wanted_ + spare_threads_.size() == workers_.size()) {
                 add_worker(make_another_(), true);

@@ -30,8 +30,8 @@
 
 #include <aloft/detail/base/frame_depot.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
-#include <aloft/detail/base/lean_function.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/start_thread.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
@@ -48,7 +48,8 @@ class watcher {
 public:
     /// Makes one more spare worker and its thread, and returns it; nullptr if that cannot be done
     /// now.
-    using spare_maker = std::function<worker*()>;
+    /// Is given the executor whose workers these are.
+    using spare_maker = worker* (*)(executor&) noexcept;
 
     watcher(shared_work& shared, std::size_t workers, clock_ns hog_after, std::size_t most_spares,
             spare_maker make_spare)
@@ -56,17 +57,19 @@ public:
           workers_(workers),
           hog_after_(hog_after),
           most_spares_(most_spares),
-          make_spare_(std::move(make_spare)),
+          make_spare_(make_spare),
           seen_(workers + most_spares) {}
     watcher(const watcher&) = delete;
     watcher& operator=(const watcher&) = delete;
     ~watcher() { stop(); }
 
     void start() {
-        thread_ = std::thread([this] {
-            prepare_thread("aloft-watch");
-            run();
-        });
+        thread_ = start_thread(
+            [](void* self) noexcept {
+                prepare_thread("aloft-watch");
+                static_cast<watcher*>(self)->run();
+            },
+            this);
     }
 
     void stop() noexcept {
@@ -216,7 +219,7 @@ private:
         }
         if (shared_.workers.size() < workers_ + most_spares_ &&
             !shared_.stopping.load(std::memory_order_relaxed)) {
-            if (worker* const spare = make_spare_()) {
+            if (worker* const spare = make_spare_(*shared_.exec)) {
                 (void)spare->activate();
             }
         }
@@ -226,7 +229,7 @@ private:
     const std::size_t workers_;
     const clock_ns hog_after_;
     const std::size_t most_spares_;
-    spare_maker make_spare_;
+    const spare_maker make_spare_;
     std::vector<observation> seen_;
     int quiet_rounds_ = 0;
     int calm_rounds_ = 0;
