@@ -50,7 +50,7 @@ struct frame_cache {
 constinit inline thread_local frame_cache thread_frames{};
 
 /// Gives the calling thread's cached frames back to the depot.
-ALOFT_NOINLINE inline void release_thread_frames() noexcept {
+ALOFT_COLD inline void release_thread_frames() noexcept {
     for (std::size_t i = 0; i < frame_classes; ++i) {
         free_frame* const frames = std::exchange(thread_frames.lists[i], &no_frames);
         if (frames != &no_frames) {

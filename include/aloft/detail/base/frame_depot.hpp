@@ -234,7 +234,7 @@ private:
         }
     }
 
-    void send_home(shelf& s, std::size_t size_class, free_frame* frame) noexcept {
+    ALOFT_NOINLINE void send_home(shelf& s, std::size_t size_class, free_frame* frame) noexcept {
         while (frame != nullptr) {
             free_frame* const next = frame->next;
             auto& home = *reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(frame) &

@@ -105,7 +105,7 @@ public:
     }
 
 private:
-    void start_thread() noexcept {
+    ALOFT_COLD void start_thread() noexcept {
         try {
             threads_.push_back(detail::start_thread(
                 [](void* self) noexcept { static_cast<helper_threads*>(self)->serve(); }, this));

@@ -67,7 +67,7 @@ ALOFT_NOINLINE inline void set_thread_reactor(io_uring_reactor* own) noexcept {
 
 class io_uring_reactor final : public reactor {
 public:
-    explicit io_uring_reactor(unsigned entries) : ring_(entries) {
+    ALOFT_COLD explicit io_uring_reactor(unsigned entries) : ring_(entries) {
         wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (wake_fd_ < 0) {
             throw_errno(errno, "eventfd");
@@ -75,7 +75,7 @@ public:
     }
     io_uring_reactor(const io_uring_reactor&) = delete;
     io_uring_reactor& operator=(const io_uring_reactor&) = delete;
-    ~io_uring_reactor() override {
+    ALOFT_COLD ~io_uring_reactor() override {
         if (thread_reactor() == this) {
             set_thread_reactor(nullptr);
         }
@@ -190,7 +190,7 @@ public:
         // EAGAIN would mean that 2^64 wake-ups were not read: the poll is ready anyway
     }
 
-    void refuse_all() noexcept override {
+    ALOFT_COLD void refuse_all() noexcept override {
         refusing_ = true;
         if (!backlog_.empty()) {
             const std::scoped_lock lock(reap_lock_);

@@ -52,7 +52,7 @@ enum class cancel_answer : std::uint8_t { done, not_there, not_possible };
 
 class io_uring_ring {
 public:
-    explicit io_uring_ring(unsigned entries) {
+    ALOFT_COLD explicit io_uring_ring(unsigned entries) {
         entries = std::max(entries, 2U); // an operation and its linked timeout go in together
         for (;; entries /= 2) {
             const int error = try_setup(entries);
@@ -77,7 +77,7 @@ public:
     }
     io_uring_ring(const io_uring_ring&) = delete;
     io_uring_ring& operator=(const io_uring_ring&) = delete;
-    ~io_uring_ring() {
+    ALOFT_COLD ~io_uring_ring() {
         kernel_release(&ring_addresses);
         io_uring_queue_exit(&ring_);
     }
@@ -169,7 +169,7 @@ public:
     }
 
     /// One read through the ring, from a pipe: setup that succeeds is not yet a ring that works.
-    void trial_read() {
+    ALOFT_COLD void trial_read() {
         std::array<int, 2> ends{};
         if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
             throw_errno(errno, "pipe2");
@@ -205,7 +205,7 @@ private:
         return -io_uring_queue_init_params(entries, &ring_, &params);
     }
 
-    [[noreturn]] static void refuse(int error) {
+    [[noreturn]] ALOFT_COLD static void refuse(int error) {
         switch (error) {
         case EPERM:
         case EACCES:
@@ -224,7 +224,7 @@ private:
         }
     }
 
-    static void refuse_for_want_of_memory(int error) {
+    ALOFT_COLD static void refuse_for_want_of_memory(int error) {
         if (error == ENOMEM || error == EAGAIN || error == EBUSY) {
             throw_errno(error,
                         "io_uring: the kernel has no memory for a first operation; raise the "
@@ -234,7 +234,7 @@ private:
 
     /// Hands the trial over, waits, and gives its result or the error of entering. A call that is
     /// interrupted may have handed it over or not.
-    [[nodiscard]] int answer_of_trial() noexcept {
+    [[nodiscard]] ALOFT_COLD int answer_of_trial() noexcept {
         io_uring_cqe* cqe = nullptr;
         while (io_uring_peek_cqe(&ring_, &cqe) != 0) {
             if (::syscall(__NR_io_uring_enter, ring_.ring_fd, unsubmitted(), 1U,
@@ -248,7 +248,7 @@ private:
         return result;
     }
 
-    void check() {
+    ALOFT_COLD void check() {
         constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG |
                                     IORING_FEAT_FAST_POLL | IORING_FEAT_RW_CUR_POS;
         if ((ring_.features & needed) != needed) {

@@ -32,7 +32,7 @@ inline atomic<unsigned>& fork_generation() noexcept {
 
 /// Lets the memory of frames come in larger pieces than pages, where the system offers that. What it
 /// does not do now, page faults do later.
-inline void offer_populated_memory() noexcept {
+ALOFT_COLD inline void offer_populated_memory() noexcept {
 #if defined(MADV_POPULATE_WRITE)
     static const bool done = [] {
         populate_memory = [](void* block, std::size_t bytes) noexcept {

@@ -50,7 +50,7 @@ inline void fence_all_threads() noexcept {
 
 /// Called by every runtime before it starts threads. The first call decides; the others register
 /// again, because a child process after fork() may be the one that calls.
-inline void choose_process_fence() noexcept {
+ALOFT_COLD inline void choose_process_fence() noexcept {
     const bool offered = register_process_fence();
     static const bool decided = [offered] {
         if (offered) {

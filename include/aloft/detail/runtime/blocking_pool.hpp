@@ -69,7 +69,7 @@ public:
         return threads_.size() - retired_.size();
     }
 
-    void stop() noexcept {
+    ALOFT_COLD void stop() noexcept {
         cancel_queued();
         std::list<std::thread> left;
         {
@@ -83,7 +83,7 @@ public:
     }
 
     /// Refuses what has not begun, and all that comes later.
-    void cancel_queued() noexcept {
+    ALOFT_COLD void cancel_queued() noexcept {
         const std::scoped_lock lock(mutex_);
         stopping_ = true;
         while (head_ != nullptr) {
@@ -131,7 +131,7 @@ private:
     }
 
     /// False if there is no thread that could take a call.
-    [[nodiscard]] bool start_thread() noexcept {
+    [[nodiscard]] ALOFT_COLD bool start_thread() noexcept {
         try {
             threads_.emplace_front();
             try {

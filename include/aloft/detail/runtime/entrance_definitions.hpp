@@ -26,8 +26,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline void check_option(const char* option, std::size_t value, std::size_t most,
-                         std::size_t least = 1) {
+ALOFT_COLD inline void check_option(const char* option, std::size_t value, std::size_t most,
+                                    std::size_t least = 1) {
     if (value < least || value > most) {
         throw_error(std::make_error_code(std::errc::invalid_argument),
                     std::string("runtime_options::") + option + ": " + std::to_string(value) +
@@ -36,7 +36,8 @@ inline void check_option(const char* option, std::size_t value, std::size_t most
     }
 }
 
-inline void print_and_terminate(std::exception_ptr error, std::string_view task_name) noexcept {
+ALOFT_COLD inline void print_and_terminate(std::exception_ptr error,
+                                           std::string_view task_name) noexcept {
     const int length = static_cast<int>(task_name.size());
     try {
         std::rethrow_exception(error);
