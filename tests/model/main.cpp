@@ -5,6 +5,7 @@
 //     model_check --must-fail <program>        some order must be wrong: a known bug is in it
 //     model_check --list
 #include "answers.hpp"
+#include "places.hpp"
 #include "queues.hpp"
 #include "running.hpp"
 #include "sleeping.hpp"
@@ -35,6 +36,7 @@ constexpr model::entry programs[] = {
     {"room_and_stop",
      &model::explore<model::room_and_stop<0>, model::room_and_stop<2>, model::room_and_stop<3>>},
     {"room_and_state_end", &model::explore<model::room_and_state_end>},
+    {"two_at_a_place", &model::explore<model::two_at_a_place>},
     // With a bug each:
     {"sleeper_looks_once",
      &model::explore<model::fork_and_sleep<model::sleep_rules{.looks_again = false}>>},
@@ -51,6 +53,10 @@ constexpr model::entry programs[] = {
     {"room_does_not_wait", &model::explore<model::room_and_state_end>, 1},
     {"room_stays_listed", &model::explore<model::room_and_stop<3>>, 2},
     {"state_tells_nobody", &model::explore<model::room_and_state_end>, 3},
+    {"place_is_woken_without_its_mutex", &model::explore<model::two_at_a_place>, 1},
+    {"place_compares_too_early", &model::explore<model::two_at_a_place>, 2},
+    {"place_counts_too_late", &model::explore<model::two_at_a_place>, 3},
+    {"place_is_notified_without_a_fence", &model::explore<model::two_at_a_place>, 4},
 };
 
 } // namespace

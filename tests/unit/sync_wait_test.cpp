@@ -9,6 +9,8 @@
 #include <aloft/when_all.hpp>
 #include <aloft/yield.hpp>
 
+#include <aloft/detail/base/atomic_wait.hpp>
+
 #include <support/descriptors.hpp>
 
 #include "helpers/counted.hpp"
@@ -154,6 +156,36 @@ TEST_CASE("sync_wait is allowed in an offloaded call") {
         co_return co_await aloft::offload([&] { return sync_wait(rt, give(9)); });
     };
     CHECK(sync_wait(rt, outer()) == 9);
+}
+
+TEST_CASE("whoever waits for a variable is woken, also where many variables share a place") {
+    struct alignas(16) table { // more of them than places
+        aloft::detail::atomic<unsigned> turn{0};
+    };
+    constexpr std::size_t tables = 24;
+    const auto rounds = static_cast<unsigned>(testing::race_rounds(4'000));
+    std::vector<table> all(tables);
+    const auto play = [&](std::size_t number, unsigned side) {
+        aloft::detail::atomic<unsigned>& turn = all[number].turn;
+        for (unsigned round = side; round < rounds; round += 2) {
+            for (unsigned seen = 0; (seen = turn.load(std::memory_order_acquire)) != round;) {
+                aloft::detail::wait_while(turn, seen, aloft::detail::memory_order_acquire);
+            }
+            turn.store(round + 1, std::memory_order_release);
+            aloft::detail::notify_waiters(turn);
+        }
+    };
+    std::vector<std::thread> players;
+    for (std::size_t i = 0; i < tables; ++i) {
+        players.emplace_back(play, i, 0U);
+        players.emplace_back(play, i, 1U);
+    }
+    for (std::thread& each : players) {
+        each.join();
+    }
+    for (const table& each : all) {
+        CHECK(each.turn.load() == rounds);
+    }
 }
 
 TEST_CASE("a runtime may be destroyed as soon as sync_wait has returned") {

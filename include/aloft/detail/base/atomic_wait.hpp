@@ -6,19 +6,15 @@
 // and which is wrong in libstdc++ without futexes, so on Windows: that compares the value before it takes
 // its mutex, and notifies without taking it.
 //
-// Waiters sleep at a place which the variable's address chooses, together with those whose addresses
-// choose the same one. No wake-up is lost:
-// 1. A waiter counts itself, passes a full fence, and compares under the place's mutex. A notifier, whose
-//    store was before, passes a full fence and looks at the count. So the waiter sees the store, or the
-//    notifier sees the waiter.
-// 2. In the latter case the notifier takes the mutex and gives it back before it wakes everybody at the
-//    place: it comes before the comparison, which then sees the store, or finds the waiter asleep.
-// Notifying uses the variable's address and does not touch it: it may be gone.
+// Waiters sleep at a place which the variable's address chooses (waiting_place.hpp), together with those
+// whose addresses choose the same one. Notifying uses the address and does not touch the variable: it may
+// be gone.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
-#include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/waiting_place.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 // What std::mutex and std::condition_variable are made of in libstdc++, whose headers take longer.
@@ -71,38 +67,17 @@ private:
 
 #endif
 
-struct alignas(cacheline_bytes) waiting_place {
-    waiting_mutex mutex;
-    atomic<std::uint32_t> waiters{0};
-};
-
 inline constexpr std::size_t waiting_places = 16;
 
 /// Never destroyed: threads may wait while the program ends.
-[[nodiscard]] inline waiting_place& waiting_place_of(const void* variable) noexcept {
+[[nodiscard]] inline waiting_place<waiting_mutex>& waiting_place_of(const void* variable) noexcept {
 #if ALOFT_LEAN_WAIT
-    constinit static waiting_place all[waiting_places];
+    constinit static waiting_place<waiting_mutex> all[waiting_places];
 #else
-    static waiting_place* const all = new waiting_place[waiting_places];
+    static waiting_place<waiting_mutex>* const all =
+        new waiting_place<waiting_mutex>[waiting_places];
 #endif
     return all[reinterpret_cast<std::uintptr_t>(variable) / 16 % waiting_places];
-}
-
-ALOFT_NOINLINE inline void begin_waiting(waiting_place& place) noexcept {
-    place.waiters.fetch_add(1, memory_order_relaxed);
-    full_fence(); // the count against the variable: 1
-    place.mutex.lock();
-}
-
-ALOFT_NOINLINE inline void end_waiting(waiting_place& place) noexcept {
-    place.mutex.unlock();
-    place.waiters.fetch_sub(1, memory_order_relaxed);
-}
-
-ALOFT_NOINLINE inline void wake_waiters(waiting_place& place) noexcept {
-    place.mutex.lock();
-    place.mutex.unlock();
-    place.mutex.wake_all();
 }
 
 /// Returns when it has seen another value than `old`.
@@ -118,12 +93,7 @@ ALOFT_NOINLINE void wait_while(const atomic<T>& variable, Value old, memory_orde
         }
         spin_pause();
     }
-    waiting_place& place = waiting_place_of(&variable);
-    begin_waiting(place);
-    while (variable.load(order) == old) {
-        place.mutex.sleep();
-    }
-    end_waiting(place);
+    waiting_place_of(&variable).wait([&] { return variable.load(order) != old; });
 #endif
 }
 
@@ -133,11 +103,7 @@ void notify_waiters(atomic<T>& variable) noexcept {
 #ifdef ALOFT_MODEL
     variable.notify_all();
 #else
-    waiting_place& place = waiting_place_of(&variable);
-    full_fence(); // the variable against the count: 1
-    if (place.waiters.load(memory_order_relaxed) != 0) [[unlikely]] {
-        wake_waiters(place);
-    }
+    waiting_place_of(&variable).notify();
 #endif
 }
 
