@@ -16,7 +16,9 @@
 //   and work waits           a spare worker joins in, at most spare_workers of them
 //
 // Answers of operations become visible when the thread that submitted them passes through the
-// kernel; the heavy fence makes every running thread do that.
+// kernel; the heavy fence makes every running thread do that. One that the system has taken off its
+// processor does it when it has its turn: with more hogs than processors that can be some slices of
+// the scheduler away, 4 ms each where its clock ticks 250 times a second. On epoll any thread sees them.
 //
 // It also looks after memory: what the depot of frames has not used for a second goes back.
 //
