@@ -20,7 +20,9 @@
 //    that were free when the owner last looked at top_, which only grows. A thief that read an
 //    overwritten slot fails its compare-exchange.
 // 6. Every item has a tag, so that the owner can ask what is at the bottom without touching an item
-//    that a thief may have taken: only the owner reads and writes tags.
+//    that a thief may have taken: only the owner reads and writes tags. An empty deque has an old tag at
+//    the bottom; if it is what the owner asks for, bottom_ is below top_ for a moment, where every
+//    thief finds nothing, and top_, which only grows, tells the owner so.
 // 7. The owner knows bottom_, so it takes from the top without a fence: only top_ is contended.
 #pragma once
 
@@ -70,11 +72,8 @@ public:
     template <class Fence>
     [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(memory_order_relaxed) - 1;
-        // An old top_ makes it look fuller than it is: then the tag is old, and take_last decides.
-        if (bottom < top_.load(memory_order_relaxed) || tags_[slot_of(bottom)] != tag) {
-            return nullptr;
-        }
-        return take_last(bottom, fence);
+        // If it is empty, the tag is an old one. It may be ours all the same: take_last decides.
+        return tags_[slot_of(bottom)] == tag ? take_last(bottom, fence) : nullptr;
     }
 
     /// Owner: the item pushed last, or nullptr. fence() is called between bottom_ and top_, see 4.
