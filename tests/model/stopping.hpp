@@ -24,8 +24,11 @@ struct stop_state_view {
     }
     [[nodiscard]] static model::word of(const stop_state& state) noexcept {
         const bool is_node = (state.flags_.load() & stop_state::joined) != 0;
-        return model::mix(model::mix(reinterpret_cast<std::uintptr_t>(state.first_),
-                                     reinterpret_cast<std::uintptr_t>(state.runner_)),
+        if ((state.flags_.load() & stop_state::used) == 0) {
+            return 0;
+        }
+        return model::mix(model::mix(reinterpret_cast<std::uintptr_t>(state.used_.first),
+                                     reinterpret_cast<std::uintptr_t>(state.used_.runner)),
                           is_node ? of(static_cast<const stop_node&>(state)) : 0);
     }
 };

@@ -25,6 +25,9 @@
 // 5. A state outlives its nodes, except those of add_lasting(): these are told when it ends, if they
 //    are listed then. Its destructor waits until a request_stop that is under way on another thread
 //    has finished: what a callback wakes may destroy the source at once.
+// 6. What `used` says is there, the lists and who runs, is made under the lock by the first add() or
+//    request_stop(); it is read under the lock, or for a node that has been added. Most states are made
+//    for a fork and never used: they cost three stores.
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>
@@ -33,6 +36,7 @@
 #include <aloft/detail/base/spin_lock.hpp>
 
 #include <cstdint>
+#include <new>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -44,16 +48,21 @@ struct stop_node {
 
     stop_node() noexcept : next(nullptr), link(nullptr), run(nullptr) {}
 
-protected:
     struct set_later {};
+
+protected:
     explicit stop_node(set_later) noexcept {}
 };
 
 /// As a node it is its own entry in its parent's list, from the moment on when it joins that.
 class stop_state : stop_node {
 public:
+    using stop_node::set_later;
+
     explicit stop_state(stop_state* parent = nullptr) noexcept
         : stop_node(set_later{}), parent_(parent) {}
+    /// Before anything else is done with it, set_parent() is called.
+    explicit stop_state(set_later) noexcept : stop_node(set_later{}) {}
     stop_state(const stop_state&) = delete;
     stop_state& operator=(const stop_state&) = delete;
     ~stop_state() {
@@ -62,7 +71,6 @@ public:
         if (flags != 0) [[unlikely]] {
             end(flags);
         }
-        require(first_ == nullptr, "a stop_source was destroyed before what it is to stop");
     }
 
     /// Before anybody else knows this state.
@@ -84,11 +92,11 @@ public:
         bool joins = false;
         {
             const spin_guard guard(lock_);
-            const std::uint32_t flags = flags_.load(memory_order_relaxed);
+            const std::uint32_t flags = flags_when_used();
             if ((flags & stopped) != 0) {
                 return false;
             }
-            list(node, first_);
+            list(node, used_.first);
             joins = parent_ != nullptr && (flags & joined) == 0;
             if (joins) {
                 flags_.store(flags | joined, memory_order_relaxed);
@@ -109,11 +117,11 @@ public:
     /// add() for a caller that holds a lock which callbacks take: it calls none. False: use add().
     [[nodiscard]] bool add_quietly(stop_node& node) noexcept {
         const spin_guard guard(lock_);
-        const std::uint32_t flags = flags_.load(memory_order_relaxed);
+        const std::uint32_t flags = flags_when_used();
         if (!takes_quietly(flags)) {
             return false;
         }
-        list(node, first_);
+        list(node, used_.first);
         return true;
     }
 
@@ -121,14 +129,14 @@ public:
     /// requested, or else when the state ends. It leaves the list with remove_lasting().
     [[nodiscard]] bool add_lasting(stop_node& node) noexcept {
         const spin_guard guard(lock_);
-        const std::uint32_t flags = flags_.load(memory_order_relaxed);
+        const std::uint32_t flags = flags_when_used();
         if (!takes_quietly(flags)) {
             return false;
         }
         if ((flags & lasting) == 0) {
             flags_.store(flags | lasting, memory_order_relaxed);
         }
-        list(node, lasting_);
+        list(node, used_.lasting);
         return true;
     }
 
@@ -152,36 +160,36 @@ public:
             }
         }
         // It has run, or runs, or was never listed.
-        // order(stop.flags): acquire; runner_ becomes visible
-        if ((flags_.load(memory_order_acquire) & stopped) == 0 || runner_ == thread_mark()) {
+        // order(stop.flags): acquire; used_.runner becomes visible
+        if ((flags_.load(memory_order_acquire) & stopped) == 0 || used_.runner == thread_mark()) {
             return;
         }
         // order(stop.running): acquire; what run() did becomes visible
-        while (running_.load(memory_order_acquire) == &node) {
-            wait_while(running_, &node, memory_order_relaxed);
+        while (used_.running.load(memory_order_acquire) == &node) {
+            wait_while(used_.running, &node, memory_order_relaxed);
         }
     }
 
     /// True: this call was the first one. When it returns, everybody listed has been told.
     bool request_stop() noexcept {
         lock_.lock();
-        std::uint32_t flags = flags_.load(memory_order_relaxed);
+        std::uint32_t flags = flags_when_used();
         if ((flags & stopped) != 0) {
             lock_.unlock();
             return false;
         }
         flags |= stopped;
-        runner_ = thread_mark();
+        used_.runner = thread_mark();
         // order(stop.flags): release; what came before the request becomes visible
         flags_.store(flags, memory_order_release);
-        while (stop_node* const node = first_ != nullptr ? first_ : lasting_) {
+        while (stop_node* const node = used_.first != nullptr ? used_.first : used_.lasting) {
             unlist(*node);
-            running_.store(node, memory_order_relaxed);
+            used_.running.store(node, memory_order_relaxed);
             lock_.unlock();
             node->run(*node); // the node may be gone behind this
             // order(stop.running): release; what run() did becomes visible
-            running_.store(nullptr, memory_order_release);
-            notify_waiters(running_);
+            used_.running.store(nullptr, memory_order_release);
+            notify_waiters(used_.running);
             lock_.lock();
         }
         lock_.unlock();
@@ -197,7 +205,8 @@ private:
     static constexpr std::uint32_t stopped = 1;
     static constexpr std::uint32_t finished = 2;
     static constexpr std::uint32_t joined = 4;  // to the parent
-    static constexpr std::uint32_t lasting = 8; // lasting_ has been used
+    static constexpr std::uint32_t lasting = 8; // used_.lasting has been used
+    static constexpr std::uint32_t used = 16;   // used_ is there
 
     ALOFT_NOINLINE void end(std::uint32_t flags) noexcept {
         if ((flags & joined) != 0) {
@@ -210,11 +219,23 @@ private:
         // order(stop.flags): acquire; what request_stop did is over
         flags = flags_.load(memory_order_acquire);
         while ((flags & (stopped | finished)) == stopped) {
-            require(runner_ != thread_mark(),
+            require(used_.runner != thread_mark(),
                     "a stop_source was destroyed by a callback of its own");
             wait_while(flags_, flags, memory_order_relaxed);
             flags = flags_.load(memory_order_acquire);
         }
+        require(used_.first == nullptr, "a stop_source was destroyed before what it is to stop");
+    }
+
+    /// Under the lock.
+    [[nodiscard]] std::uint32_t flags_when_used() noexcept {
+        std::uint32_t flags = flags_.load(memory_order_relaxed);
+        if ((flags & used) == 0) {
+            ::new (static_cast<void*>(&used_)) used_part;
+            flags |= used;
+            flags_.store(flags, memory_order_relaxed);
+        }
+        return flags;
     }
 
     /// Only from the destructor: a request that is under way takes nodes out as well.
@@ -223,7 +244,7 @@ private:
             stop_node* node = nullptr;
             {
                 const spin_guard guard(lock_);
-                node = lasting_;
+                node = used_.lasting;
                 if (node == nullptr) {
                     return;
                 }
@@ -256,13 +277,20 @@ private:
         node.link = nullptr;
     }
 
+    struct used_part {
+        stop_node* first = nullptr;
+        stop_node* lasting = nullptr; // those that may outlive it
+        atomic<stop_node*> running{nullptr};
+        const void* runner =
+            nullptr; // who is in request_stop; written before `stopped` is released
+    };
+
     atomic<std::uint32_t> flags_{0};
     spin_lock lock_;
-    stop_node* first_ = nullptr;
-    stop_node* lasting_ = nullptr; // those that may outlive it
-    atomic<stop_node*> running_{nullptr};
     stop_state* parent_;
-    const void* runner_ = nullptr; // who is in request_stop; written before `stopped` is released
+    union {
+        used_part used_;
+    };
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail
