@@ -42,6 +42,8 @@ class [[nodiscard]] when_all_awaiter {
 public:
     explicit when_all_awaiter(std::tuple<task<T>...>&& children) noexcept
         : children_(std::move(children)) {}
+    when_all_awaiter(when_all_awaiter&&) = default;
+    ALOFT_NOINLINE ~when_all_awaiter() {}
 
     [[nodiscard]] bool await_ready() const noexcept { return sizeof...(T) == 0; }
 
@@ -59,7 +61,7 @@ public:
             auto next = all.begin();
             const auto then = block_.start_few(
                 exec, sizeof...(T) - 1, [&next]() noexcept -> work_node& { return **next++; },
-                all.back()->coroutine, [&] { return block_.start_apart(all.data(), all.size()); });
+                all.back()->coroutine, [this] { return start_apart(); });
             return transfer_from<Mode>(parent, then); // PUBLISHED
         } else {
             return transfer_from<Mode>(parent, parent);
@@ -85,6 +87,18 @@ private:
         promise_base& p = task_access::promise_of(child);
         adopt(p, &block_, &join_block::child_done<U>, block_.children_environment());
         return &p;
+    }
+
+    /// The children have been adopted. What they are is asked again, because a list of them that this
+    /// function got would have to be in memory, and written for every fork.
+    ALOFT_NOINLINE std::coroutine_handle<> start_apart() noexcept {
+        const auto all = std::apply(
+            [](auto&... child) {
+                return std::array<work_node*, sizeof...(T)>{
+                    &task_access::started_promise_of(child)...};
+            },
+            children_);
+        return block_.start_apart(all.data(), all.size());
     }
 
     join_block block_;

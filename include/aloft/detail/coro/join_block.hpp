@@ -42,8 +42,9 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class join_block {
 public:
-    join_block() noexcept {}
-    join_block(join_block&&) noexcept {} // before it is armed there is nothing to move
+    join_block() noexcept : stop_(stop_state::set_later{}) {}
+    join_block(join_block&&) noexcept
+        : join_block() {} // before it is armed there is nothing to move
 
     /// `outer` is the parent's environment; the children get the block's own, with this executor.
     executor* arm(std::size_t children, std::coroutine_handle<> parent,
@@ -120,12 +121,12 @@ private:
             return block.armed_.parent;
         }
         local_worker* const here = thread_local_worker;
-        if (here != nullptr && here->direct_runs > 0) [[likely]] {
+        if (here != nullptr && here->spend_direct_run()) [[likely]] {
             if (work_node* const node = here->pop_fork(&block)) [[likely]] {
-                --here->direct_runs;
                 static_cast<promise_base*>(node)->set_siblings_ended(ended);
                 return node->coroutine;
             }
+            ++here->direct_runs;
         }
         const std::coroutine_handle<> parent = block.armed_.parent;
         // order(join_block.remaining): acq_rel; the children's results become visible to the parent

@@ -110,13 +110,22 @@ struct local_worker {
         return forks.pop_tagged(tag, [this] { fence_lightly(); });
     }
 
+    /// Whether one more coroutine may be run right away. If there is none, it is to be given back.
+    [[nodiscard]] ALOFT_ALWAYS_INLINE bool spend_direct_run() noexcept {
+        if (--direct_runs >= 0) [[likely]] {
+            return true;
+        }
+        direct_runs = 0;
+        return false;
+    }
+
     static constexpr std::size_t many_forks = deque_capacity < 16 ? 2 : deque_capacity / 8;
     static constexpr std::size_t fork_batch = many_forks / 2; // others get to see so many at once
 
     executor* const exec;
     const atomic<std::uint64_t>* const idle_state;
     /// How many more coroutines may be run one after the other before the scheduler has a look.
-    std::uint32_t direct_runs = 0;
+    std::int32_t direct_runs = 0; // not below 0
     /// What has run here lately took less time than waking another worker and moving there takes.
     bool runs_are_short = false;
     deque forks;

@@ -184,11 +184,11 @@ public:
                 }
                 break;
             }
-            budget_ = budget_of_run;
-            const auto runs = static_cast<std::uint32_t>(next_look_ - tick_);
+            budget_ = 64;
+            const auto runs = static_cast<std::int32_t>(next_look_ - tick_);
             direct_runs = runs;
             resume_chain(node->coroutine);
-            tick_ += runs - direct_runs;
+            tick_ += static_cast<std::uint64_t>(runs - direct_runs);
         }
         release_thread_frames();
     }
