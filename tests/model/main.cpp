@@ -18,6 +18,7 @@ namespace {
 constexpr model::entry programs[] = {
     {"deque", &model::explore<model::deque_program<1>>},
     {"deque_two_thieves", &model::explore<model::deque_program<2>>},
+    {"deque_by_tag", &model::explore<model::deque_program<1, true>>},
     {"deque_round", &model::explore<model::deque_round_program>},
     {"run_queue", &model::explore<model::run_queue_program>},
     {"fork_and_sleep", &model::explore<model::fork_and_sleep<>>},

@@ -59,17 +59,17 @@ private:
 };
 
 /// Pushes and pops of the owner, and steals of Thieves others, with the last item again and again.
-template <std::size_t Thieves>
+template <std::size_t Thieves, bool Tagged = false>
 class deque_program {
 public:
     std::vector<std::function<void()>> threads() {
         std::vector<std::function<void()>> all;
         all.emplace_back([this] {
             push(2);
-            items_.take(deque_.pop());
-            items_.take(deque_.pop());
+            items_.take(pop());
+            items_.take(pop());
             push(1);
-            items_.take(deque_.pop());
+            items_.take(pop());
         });
         for (std::size_t i = 0; i < Thieves; ++i) {
             all.emplace_back([this] {
@@ -82,7 +82,7 @@ public:
         return all;
     }
     void finished() {
-        while (work_node* const left = deque_.pop()) {
+        while (work_node* const left = pop()) {
             items_.take(left);
         }
         items_.all_taken();
@@ -91,6 +91,11 @@ public:
     [[nodiscard]] word plain_state() const { return items_.state(); }
 
 private:
+    /// All tags are null, those of slots that have never been used, too.
+    [[nodiscard]] work_node* pop() {
+        return Tagged ? deque_.pop_tagged(nullptr, [] { aloft::detail::full_fence(); })
+                      : deque_.pop();
+    }
     void push(std::size_t count) {
         const auto next = [this]() -> work_node& { return items_.make(); };
         check(deque_.push_all(count, nullptr, next), "there was room");
