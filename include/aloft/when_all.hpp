@@ -121,6 +121,9 @@ class [[nodiscard]] when_all_range_awaiter {
 public:
     explicit when_all_range_awaiter(Children&& children) noexcept
         : children_(std::move(children)) {}
+    // What loops over the children is out of line, for the same reason as await_suspend above.
+    when_all_range_awaiter(when_all_range_awaiter&&) = default;
+    ALOFT_NOINLINE ~when_all_range_awaiter() {}
 
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
@@ -137,7 +140,7 @@ public:
         return transfer_from<Mode>(parent, next); // PUBLISHED
     }
 
-    auto await_resume() {
+    ALOFT_NOINLINE auto await_resume() {
         block_.rethrow_first();
         if constexpr (std::is_void_v<value_type>) {
             return;
