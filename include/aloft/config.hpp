@@ -24,7 +24,9 @@
 //    coroutine's functions out of it before anything is inlined or remembered: every suspension is a
 //    return of such a function, and no address lives on behind it. Clang does that afterwards, and
 //    may keep the address of a thread_local variable in the frame: there these are not inlined.
-// 6. MSVC before 19.50 is refused: it keeps the handle that await_suspend returns in the suspended frame,
+// 6. ALOFT_OUT_OF_COROUTINE keeps loops out of the coroutine that awaits: GCC saves the registers that
+//    they need whenever the coroutine is entered.
+// 7. MSVC before 19.50 is refused: it keeps the handle that await_suspend returns in the suspended frame,
 //    which another thread may have resumed and destroyed by then. ALOFT_TRAMPOLINE does not help, as it
 //    returns a handle, too; a way around it would be one that nothing here can try. Later ones are let
 //    through, untested.
@@ -49,8 +51,10 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define ALOFT_THREAD_LOCAL_INLINE ALOFT_ALWAYS_INLINE
+#define ALOFT_OUT_OF_COROUTINE ALOFT_NOINLINE
 #else
 #define ALOFT_THREAD_LOCAL_INLINE ALOFT_NOINLINE inline
+#define ALOFT_OUT_OF_COROUTINE
 #endif
 
 /// Keeps a pointer in a register of its own. Without it two pointers that were just written one by one

@@ -43,7 +43,7 @@ public:
     explicit when_all_awaiter(std::tuple<task<T>...>&& children) noexcept
         : children_(std::move(children)) {}
     when_all_awaiter(when_all_awaiter&&) = default;
-    ALOFT_NOINLINE ~when_all_awaiter() {}
+    ALOFT_OUT_OF_COROUTINE ~when_all_awaiter() {}
 
     [[nodiscard]] bool await_ready() const noexcept { return sizeof...(T) == 0; }
 
@@ -121,9 +121,8 @@ class [[nodiscard]] when_all_range_awaiter {
 public:
     explicit when_all_range_awaiter(Children&& children) noexcept
         : children_(std::move(children)) {}
-    // What loops over the children is out of line, for the same reason as await_suspend above.
     when_all_range_awaiter(when_all_range_awaiter&&) = default;
-    ALOFT_NOINLINE ~when_all_range_awaiter() {}
+    ALOFT_OUT_OF_COROUTINE ~when_all_range_awaiter() {}
 
     [[nodiscard]] bool await_ready() const noexcept { return children_.empty(); }
 
@@ -140,7 +139,7 @@ public:
         return transfer_from<Mode>(parent, next); // PUBLISHED
     }
 
-    ALOFT_NOINLINE auto await_resume() {
+    ALOFT_OUT_OF_COROUTINE auto await_resume() {
         block_.rethrow_first();
         if constexpr (std::is_void_v<value_type>) {
             return;

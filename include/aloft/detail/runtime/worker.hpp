@@ -184,7 +184,7 @@ public:
                 }
                 break;
             }
-            budget_ = 64;
+            budget_ = budget_of_run;
             const auto runs = static_cast<std::int32_t>(next_look_ - tick_);
             direct_runs = runs;
             resume_chain(node->coroutine);
