@@ -15,6 +15,7 @@
 
 #include <concepts>
 #include <coroutine>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -44,6 +45,8 @@ public:
     ALOFT_AWAIT_SUSPEND suspend_result<Mode, Parent>
     await_suspend(std::coroutine_handle<Parent> parent) noexcept {
         const environment* env = environment_of(parent);
+        ::new (static_cast<void*>(&waiter_)) join_waiter;
+        suspended_ = true;
         waiter_.coroutine = parent;
         waiter_.exec = executor_of(env);
         if (stop_state* const stop = stop_of(env); stop != nullptr && !begin_listening(*stop)) {
@@ -58,14 +61,16 @@ public:
     }
 
     T await_resume() {
-        waiting_ = false;
-        leave();
-        if (waiter_.stopped) [[unlikely]] {
-            throw_error(canceled_error(), "join");
+        if (suspended_) {
+            waiting_ = false;
+            leave();
+            if (waiter_.stopped) [[unlikely]] {
+                throw_error(canceled_error(), "join");
+            }
         }
         // The frame goes when the value has been moved out, also by exception.
-        join_handle<T> ended = std::move(*handle_);
-        return ended.promise_->result.take();
+        const ended_frame ended{std::exchange(handle_->promise_, nullptr)};
+        return ended.task->result.take();
     }
 
 private:
@@ -84,8 +89,18 @@ private:
         });
     }
 
+    /// It is known that the task has ended, and its exception, if any, has been collected: detach()
+    /// would ask, with an atomic operation that waits for the frame to come from another core's cache.
+    struct ended_frame {
+        promise<T>* task;
+        ~ended_frame() { task->coroutine.destroy(); }
+    };
+
     join_handle<T>* handle_;
-    join_waiter waiter_;
+    union {
+        join_waiter waiter_; // if suspended_: most tasks have ended when they are joined
+    };
+    bool suspended_ = false;
     bool waiting_ = false;
 };
 
