@@ -423,6 +423,28 @@ TEST_CASE("frames that the library does not know are resumed with the cancellati
     }
 }
 
+TEST_CASE("frames that the library does not know, and that only sleep, are resumed, too") {
+    const std::size_t threads = GENERATE(1u, 2u);
+    for (int round = 0; round < 20; ++round) {
+        std::vector<std::atomic<bool>> ended(10);
+        {
+            runtime rt(workers(threads));
+            auto begin_all = [&]() -> task<void> {
+                for (std::atomic<bool>& each : ended) {
+                    (void)run_in_orphan([] { return aloft::sleep_for(1h); }, each);
+                }
+                co_return;
+            };
+            sync_wait(rt, begin_all());
+            // Best effort: what has to be seen is a worker that the end of the runtime wakes.
+            std::this_thread::sleep_for(std::chrono::milliseconds(round % 4));
+        }
+        for (const auto& each : ended) {
+            REQUIRE(each.load());
+        }
+    }
+}
+
 TEST_CASE(
     "frames that a spare worker began, and that the library does not know, are resumed, too") {
     const no_leaked_descriptors descriptors;

@@ -400,12 +400,10 @@ private:
     static constexpr clock_ns gathering_time = 2'500;
     static constexpr unsigned short_finds_before_pause = 2;
 
-    void refuse_all() noexcept;
-
     /// Every ended task was counted before its worker came here, so the last one to come sees all.
     /// `ended` is summed up first: if the sums are equal, nothing ran in between.
     void terminate_if_done() noexcept;
-    /// When the runtime has terminated: to this worker, or out of the inject queue.
+    /// When the runtime has terminated: to this worker, which has nothing, or out of the inject queue.
     [[nodiscard]] bool nothing_will_come() const noexcept;
     /// Of a dormant worker, when the others may have left.
     void run_what_is_left() noexcept;

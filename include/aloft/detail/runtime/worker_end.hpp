@@ -6,8 +6,9 @@
 // sleep while the runtime stops, so the last one that ends a task does; and whoever finds it wakes
 // everybody (scheduler.hpp has the order of events).
 //
-// Proof that nothing is left behind: coroutines that are no tasks of the library may wait in a spare
-// worker when all tasks have ended. Dormant, it gives away what becomes ready and then, behind a fence,
+// Proof that nothing is left behind: coroutines that are no tasks of the library may wait in a worker
+// when all tasks have ended. What it refuses goes into its own queue; it does not leave before that and
+// what it waits for are empty. In a spare one they may wait, too. Dormant, it gives away what becomes ready and then, behind a fence,
 // looks whether the runtime has terminated: then it takes what lies there and runs it itself. A worker
 // that leaves looks at `terminated` and then, behind a fence, whether there is work. One of the two sees
 // the other.
@@ -36,6 +37,7 @@ inline bool worker::take_part() noexcept {
         const bool stopping = shared_.stopping.load(std::memory_order_seq_cst);
         if (stopping) {
             look_after_io();
+            give_away();
             terminate_if_done();
         }
         full_fence(); // what was given away against `terminated`
@@ -58,7 +60,7 @@ inline bool worker::take_part() noexcept {
 }
 
 inline bool worker::nothing_will_come() const noexcept {
-    if (reactor_->in_flight() != 0 || !timers_.empty()) {
+    if (reactor_->in_flight() != 0 || !timers_.empty() || holds_runnable()) {
         return false;
     }
     full_fence(); // what is in flight against `helping`
@@ -117,13 +119,6 @@ inline void worker::give_away() noexcept {
         shared_.inject.push_all(std::move(rest));
         notify(shared_);
     }
-}
-
-inline void worker::refuse_all() noexcept {
-    reactor_->refuse_all();
-    work_list refused;
-    timers_.refuse_all(refused);
-    (void)distribute(std::move(refused));
 }
 
 inline void worker::terminate_if_done() noexcept {

@@ -36,14 +36,15 @@ inline bool worker::collect_io() noexcept {
 }
 
 inline bool worker::look_after_io() noexcept {
+    work_list finished;
     if (shared_.stopping.load(std::memory_order_relaxed)) [[unlikely]] {
         if (const clock_ns now = now_ns(); now >= refuse_next_) {
             refuse_next_ = now + refuse_interval;
-            refuse_all();
+            reactor_->refuse_all();
+            timers_.refuse_all(finished);
         }
     }
     adopt_foreign();
-    work_list finished;
     reactor_->poll(finished, 0);
     if (!timers_.empty()) {
         timers_.collect(now_ns(), finished);
