@@ -6,6 +6,8 @@
 //   MODEL_NO_HEAVY_FENCE   heavy_fence() is a full fence of the calling thread only
 #pragma once
 
+#define ALOFT_MODEL_WAITS 1
+
 #include "explorer.hpp"
 
 #include <atomic>

@@ -83,15 +83,6 @@ public:
         test_support::jitter();
         return value_.fetch_or(value, order);
     }
-    void wait(T old, std::memory_order order = std::memory_order_seq_cst) const noexcept {
-        test_support::jitter();
-        value_.wait(old, order);
-    }
-    void notify_one() noexcept {
-        test_support::jitter();
-        value_.notify_one();
-    }
-    void notify_all() noexcept { value_.notify_all(); }
 
 private:
     std::atomic<T> value_{};

@@ -8,7 +8,7 @@
 //
 // Waiters sleep at a place which the variable's address chooses (waiting_place.hpp), together with those
 // whose addresses choose the same one. Notifying uses the address and does not touch the variable: it may
-// be gone.
+// be gone. A model whose atomics can be waited for says so: ALOFT_MODEL_WAITS.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -83,7 +83,7 @@ inline constexpr std::size_t waiting_places = 16;
 /// Returns when it has seen another value than `old`.
 template <class T, class Value>
 ALOFT_NOINLINE void wait_while(const atomic<T>& variable, Value old, memory_order order) noexcept {
-#ifdef ALOFT_MODEL
+#ifdef ALOFT_MODEL_WAITS
     variable.wait(old, order);
 #else
     constexpr int spins = 64; // a change may be about to come
@@ -100,7 +100,7 @@ ALOFT_NOINLINE void wait_while(const atomic<T>& variable, Value old, memory_orde
 /// To be called behind a change.
 template <class T>
 void notify_waiters(atomic<T>& variable) noexcept {
-#ifdef ALOFT_MODEL
+#ifdef ALOFT_MODEL_WAITS
     variable.notify_all();
 #else
     waiting_place_of(&variable).notify();
