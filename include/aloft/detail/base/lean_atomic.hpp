@@ -23,11 +23,13 @@ inline constexpr memory_order memory_order_release = memory_order::release;
 inline constexpr memory_order memory_order_acq_rel = memory_order::acq_rel;
 inline constexpr memory_order memory_order_seq_cst = memory_order::seq_cst;
 
+template <class T>
+concept enumeration = std::is_enum_v<T>;
+
 /// An order as an argument: the library's own or std::memory_order, which has the same numbers.
 class order_argument {
 public:
-    template <class Order>
-        requires std::is_enum_v<Order>
+    template <enumeration Order>
     ALOFT_ALWAYS_INLINE constexpr order_argument(Order order) noexcept
         : number_(static_cast<int>(order)) {}
     [[nodiscard]] ALOFT_ALWAYS_INLINE constexpr int number() const noexcept { return number_; }
@@ -47,8 +49,7 @@ template <class T>
 struct stored_atomic {
     using type = T;
 };
-template <class T>
-    requires std::is_enum_v<T>
+template <enumeration T>
 struct stored_atomic<T> {
     using type = std::underlying_type_t<T>;
 };
@@ -102,31 +103,27 @@ public:
         return compare_exchange(expected, desired, true, order.number(), order.of_failure());
     }
 
-    ALOFT_ALWAYS_INLINE T fetch_add(T value, order_argument order = strongest) noexcept
-        requires counts
-    {
+    ALOFT_ALWAYS_INLINE T fetch_add(T value, order_argument order = strongest) noexcept {
+        static_assert(counts);
         return __atomic_fetch_add(&value_, value, order.number());
     }
-    ALOFT_ALWAYS_INLINE T fetch_sub(T value, order_argument order = strongest) noexcept
-        requires counts
-    {
+    ALOFT_ALWAYS_INLINE T fetch_sub(T value, order_argument order = strongest) noexcept {
+        static_assert(counts);
         return __atomic_fetch_sub(&value_, value, order.number());
     }
-    ALOFT_ALWAYS_INLINE T fetch_and(T value, order_argument order = strongest) noexcept
-        requires counts
-    {
+    ALOFT_ALWAYS_INLINE T fetch_and(T value, order_argument order = strongest) noexcept {
+        static_assert(counts);
         return __atomic_fetch_and(&value_, value, order.number());
     }
-    ALOFT_ALWAYS_INLINE T fetch_or(T value, order_argument order = strongest) noexcept
-        requires counts
-    {
+    ALOFT_ALWAYS_INLINE T fetch_or(T value, order_argument order = strongest) noexcept {
+        static_assert(counts);
         return __atomic_fetch_or(&value_, value, order.number());
     }
 
 private:
     ALOFT_ALWAYS_INLINE bool compare_exchange(T& expected, T desired, bool weak, int success,
                                               int failure) noexcept {
-        if constexpr (std::is_enum_v<T>) {
+        if constexpr (enumeration<T>) {
             auto seen = static_cast<stored>(expected);
             const bool done = __atomic_compare_exchange_n(
                 &value_, &seen, static_cast<stored>(desired), weak, success, failure);

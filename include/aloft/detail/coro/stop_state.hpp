@@ -281,8 +281,8 @@ private:
         stop_node* first = nullptr;
         stop_node* lasting = nullptr; // those that may outlive it
         atomic<stop_node*> running{nullptr};
-        const void* runner =
-            nullptr; // who is in request_stop; written before `stopped` is released
+        // Who is in request_stop; written before `stopped` is released.
+        const void* runner = nullptr;
     };
 
     atomic<std::uint32_t> flags_{0};

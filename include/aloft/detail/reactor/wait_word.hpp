@@ -48,9 +48,8 @@ public:
     }
 
     void wake() noexcept {
-        {
-            const std::scoped_lock lock(mutex_);
-        }
+        mutex_.lock();
+        mutex_.unlock();
         changed_.notify_one();
     }
 
