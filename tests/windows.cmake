@@ -50,6 +50,7 @@ target_link_libraries(aloft_test_scheduler PRIVATE aloft::aloft aloft_warnings)
 set(not_here
     backend # io_uring or epoll, and who denies them
     epoll
+    epoll_batch
     every_wait_posix # named pipes, signals, readiness
     exhaustion # limits and filters of Linux
     file_posix # named pipes, devices, permissions, the page cache

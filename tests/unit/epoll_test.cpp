@@ -6,6 +6,7 @@
 #include <support/operations.hpp>
 #include <support/periodic_signal.hpp>
 #include <support/sockets.hpp>
+#include <support/stream_operations.hpp>
 #include <support/temporary_directory.hpp>
 #include <support/wait_until.hpp>
 
@@ -45,31 +46,6 @@ using aloft::detail::epoll_set;
 
 namespace {
 
-struct receiving : operation_with_count {
-    void prepare(int from, std::size_t most = 64) {
-        kind = operation_kind::receive;
-        fd = from;
-        address = bytes.data();
-        length = static_cast<std::uint32_t>(std::min(most, bytes.size()));
-        result = 0;
-    }
-    [[nodiscard]] std::string_view text() const {
-        return {bytes.data(), static_cast<std::size_t>(std::max(result, 0))};
-    }
-    std::array<char, 64> bytes{};
-};
-
-struct sending : operation_with_count {
-    void prepare(int to, std::string_view text) {
-        kind = operation_kind::send;
-        fd = to;
-        address = const_cast<char*>(text.data()); // only read
-        length = static_cast<std::uint32_t>(text.size());
-        flags = MSG_NOSIGNAL;
-        result = 0;
-    }
-};
-
 [[nodiscard]] std::unique_ptr<epoll_reactor> make_reactor() {
     return std::make_unique<epoll_reactor>(epoll_reactor::make_set());
 }
@@ -80,11 +56,6 @@ std::size_t look(aloft::detail::reactor& reactor) {
     work_list finished;
     reactor.poll(finished, 0);
     return count_finished<Operation>(finished);
-}
-
-void put(int socket, std::string_view text) {
-    REQUIRE(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(text.size()));
 }
 
 void put_with_descriptor(int socket, std::string_view text) {

@@ -9,7 +9,7 @@
 //
 // Where an operation is (operation::answers says it, see below), and what takes it on:
 //
-//   (submitted) --tried---------------> answered
+//   (submitted) --tried---------------> answered, or it ends there (submit_or_end)
 //               --would block---------> waiting       in a list of the descriptor's entry
 //               --no readiness--------> with_helper   in the helpers' queue, or in a call
 //   waiting     --event, tried--------> finished      by who harvests
@@ -19,14 +19,16 @@
 //   with_helper --called, withdrawn---> answered      by the helper, or by who withdraws
 //   answered    --reaped--------------> finished      in the home's done_ list meanwhile
 //
-// `phase` is in_flight from the first of these until it is finished, or released if it is abandoned.
+// `phase` is in_flight from the first of these until it is finished, or released if it is abandoned. What
+// ends where it is submitted is never in flight: for others it has not begun.
 //
 // Who may touch what:
 // 1. An entry, the lists in it, and what waits there: the holder of the entry's lock.
 // 2. done_: answered_list.hpp. An operation in it has `home` set to this reactor.
-// 3. woken_, and the harvesting of epoll_: the holder of reap_lock_; the owner holds it while it is
-//    parked. Registering needs no lock but the entry's.
-// 4. `answers` is written by who submits and by the holder of the entry's lock, and read under it.
+// 3. woken_, batch_, and the harvesting of epoll_: the holder of reap_lock_; the owner holds it while it
+//    is parked. Registering needs no lock but the entry's.
+// 4. `answers` is written by who submits, before the phase is in_flight, and by the holder of the
+//    entry's lock, and read under it.
 //    What goes to helpers directly has no entry, and is told by its kind.
 // 5. Locks are taken in this order: reap_lock_, entry, and of {limits, done_, helpers} one. The
 //    limits' lock is held when an entry's lock is tried, but then not waited for.
@@ -50,14 +52,20 @@
 //    takes the entry's lock behind the trial, finds the operation and tries again. An event that was
 //    harvested before the trial and is looked at behind it makes one more trial, no harm.
 // b) No trial is made if `drained` is set: the last trial of a read gave EAGAIN, or, on a TCP socket,
-//    fewer bytes than asked for; that is, nothing was left at that moment, and every later arrival
-//    queues an event, whose harvester resets `drained`. TCP reads also stop short at urgent data,
+//    fewer bytes than asked for, or as many and the word that nothing is behind them (tcp_rest.hpp);
+//    that is, nothing was left at that moment, and every later arrival queues an event, whose
+//    harvester resets `drained` when it looks at it. TCP reads also stop short at urgent data,
 //    and do not tell the end or an error that is behind the data: of these the event itself tells
 //    (PRI, RDHUP, HUP, ERR) and sets always_try; if they arrive behind the harvest, they queue one
 //    more event. Other sockets (datagrams, UNIX with descriptors) stop short without that, so for
 //    them only EAGAIN counts.
 // c) One-event registrations are armed again, under the same hold, behind every look that leaves a
 //    poll waiting, and the kernel looks at the descriptor when it arms.
+//
+// Events are taken in batches and looked at in small shares, so that what the calls for an operation
+// have brought into the cache is still there when its task goes on: with 500 connections and 4 KiB that
+// is up to a sixth of an echo's time. In batch_ an event is as good as in the kernel: whoever harvests looks
+// there first, the owner does not wait before it is used up, and help() leaves nothing there.
 //
 // No wake-up is lost. wake() writes an event counter that is registered edge-triggered. If the owner
 // waits, it returns; if it is on its way, it returns at once, unless somebody harvested the event
@@ -75,6 +83,7 @@
 #include <aloft/detail/base/lean_shared_memory.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/descriptor_epoch.hpp>
+#include <aloft/detail/reactor/epoll_batch.hpp>
 #include <aloft/detail/reactor/epoll_calls.hpp>
 #include <aloft/detail/reactor/epoll_home.hpp>
 #include <aloft/detail/reactor/epoll_instance.hpp>
@@ -83,7 +92,6 @@
 #include <aloft/detail/reactor/limit_list.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
 
-#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -120,18 +128,24 @@ public:
     epoll_reactor& operator=(const epoll_reactor&) = delete;
     ~epoll_reactor() override { wait_for_helpers(); }
     void submit(operation& op) noexcept override {
+        if (submit_or_end(op)) {
+            answer_at_once(op);
+        }
+    }
+
+    [[nodiscard]] bool submit_or_end(operation& op) noexcept override {
         if (set_->refusing.load(std::memory_order_relaxed)) [[unlikely]] {
-            answer_at_once(op, -ECANCELED);
-            return;
+            op.result = -ECANCELED;
+            return true;
         }
         if (is_long_call(op.kind)) {
             call_elsewhere(op);
-            return;
+            return false;
         }
         descriptor_entry* const e = set_->table.make(op.fd);
         if (e == nullptr) [[unlikely]] {
-            answer_at_once(op, op.fd < 0 ? -EBADF : -ENOMEM);
-            return;
+            op.result = op.fd < 0 ? -EBADF : -ENOMEM;
+            return true;
         }
         const spin_guard guard(e->lock);
         refresh(*e, op.fd);
@@ -142,11 +156,14 @@ public:
         const std::int32_t answer = begin(*e, op);
         if (answer == would_block) {
             wait(*e, op);
-        } else if (answer == not_offered) {
-            call_elsewhere(op);
-        } else {
-            answer_at_once(op, answer);
+            return false;
         }
+        if (answer == not_offered) {
+            call_elsewhere(op);
+            return false;
+        }
+        op.result = answer;
+        return true;
     }
 
     void cancel(operation& op) noexcept override {
@@ -194,9 +211,7 @@ public:
         send_to_helpers();
         take_done(finished);
         if (deadline == 0) {
-            if (in_flight() > 0) {
-                harvest_now(finished);
-            }
+            harvest(finished);
         } else if (finished.empty()) {
             park(finished, deadline);
         }
@@ -207,8 +222,11 @@ public:
     void help(work_list& finished) noexcept override {
         take_done(finished);
         send_to_helpers();
-        if (in_flight() > 0) {
-            harvest_now(finished);
+        if (in_flight() > 0 && reap_lock_.try_lock()) {
+            const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+            look_at_batch(epoll_batch::capacity, finished);
+            batch_.take(epoll_, 0);
+            look_at_batch(epoll_batch::capacity, finished);
         }
     }
 
@@ -230,13 +248,14 @@ public:
 private:
     static constexpr clock_ns look_pause = 100'000;
     static constexpr clock_ns owner_pause = 250'000;
+    static constexpr std::size_t share = 8;
 
     /// Looks at the kernel only if nobody has for a while: it costs a system call.
     void look(work_list& finished, clock_ns pause) noexcept {
         send_to_helpers();
         take_done(finished);
-        if (in_flight() > 0 && now_ns() - looked_at_.load(std::memory_order_relaxed) >= pause) {
-            harvest_now(finished);
+        if (batch_.left() || now_ns() - batch_.taken_at() >= pause) {
+            harvest(finished);
         }
     }
 
@@ -289,20 +308,22 @@ private:
         }
     }
 
-    void answer_at_once(operation& op, std::int32_t result) noexcept {
+    void answer_at_once(operation& op) noexcept {
         begin_flight(op, *this, answered);
         // order(operation.phase): release; whoever asks it to stop finds its home
         op.phase.store(operation_phase::in_flight, std::memory_order_release);
-        op.result = result;
         (void)done_.put(op); // this thread looks there before it parks
     }
 
     // ---- harvesting; the holder of reap_lock_ ----
 
-    void harvest_now(work_list& finished) noexcept {
-        if (reap_lock_.try_lock()) {
+    void harvest(work_list& finished) noexcept {
+        if (in_flight() > 0 && reap_lock_.try_lock()) {
             const std::scoped_lock lock(std::adopt_lock, reap_lock_);
-            harvest(finished, 0);
+            if (batch_.is_used_up()) {
+                batch_.take(epoll_, 0);
+            }
+            look_at_batch(share, finished);
         }
     }
 
@@ -317,11 +338,10 @@ private:
             if (!finished.empty()) {
                 break;
             }
-            if (woken_) {
-                harvest(finished, 0);
-                break;
+            if (batch_.is_used_up()) {
+                batch_.take(epoll_, woken_ ? 0 : std::min(deadline, limits_.next()));
             }
-            harvest(finished, std::min(deadline, limits_.next()));
+            look_at_batch(share, finished);
             if (!finished.empty() || woken_ || deadline <= now_ns()) {
                 break;
             }
@@ -329,20 +349,16 @@ private:
         woken_ = false;
     }
 
-    void harvest(work_list& finished, clock_ns deadline) noexcept {
-        std::array<epoll_event, 128> events;
-        const int count = epoll_.wait(events.data(), static_cast<int>(events.size()), deadline);
-        for (int i = 0; i < count; ++i) {
-            const epoll_event& each = events[static_cast<std::size_t>(i)];
+    void look_at_batch(std::size_t most, work_list& finished) noexcept {
+        batch_.use(most, [&](const epoll_event& each) {
             if (epoll_instance::is_wake(each)) {
                 woken_ = true;
             } else {
                 look_at(epoll_instance::descriptor_of(each), epoll_instance::generation_of(each),
                         each.events, finished);
             }
-        }
+        });
         expire(finished);
-        looked_at_.store(now_ns(), std::memory_order_relaxed);
     }
 
     void look_at(int fd, std::uint32_t generation, std::uint32_t events,
@@ -462,7 +478,7 @@ private:
     bool owned_ = false; // the owner's
     spin_lock reap_lock_;
     atomic<bool> unsent_{false}; // helpers have to be told of operations
-    atomic<clock_ns> looked_at_{0};
+    epoll_batch batch_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

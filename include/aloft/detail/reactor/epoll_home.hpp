@@ -15,6 +15,7 @@
 #include <aloft/detail/reactor/operation.hpp>
 #include <aloft/detail/reactor/operation_end.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
+#include <aloft/detail/reactor/tcp_rest.hpp>
 
 #include <atomic>
 #include <cerrno>
@@ -121,6 +122,7 @@ public:
             if (others_wait || nothing_there) {
                 return would_block;
             }
+            const bool filled = e.filled;
             const std::int32_t answer = try_and_note(e, op);
             if (answer != would_block) {
                 return answer;
@@ -128,6 +130,9 @@ public:
             const std::int32_t error = arm(e, op.fd, EPOLLIN, true);
             if (error == 0 && !std::exchange(e.asked, true)) {
                 e.short_is_all = is_tcp(op.fd);
+            }
+            if (filled && e.short_is_all && !std::exchange(e.asked_for_rest, true)) {
+                e.tells_rest = begin_telling_rest(op.fd);
             }
             return armed(error);
         }
@@ -174,13 +179,23 @@ public:
     }
 
     [[nodiscard]] static std::int32_t try_and_note(descriptor_entry& e, operation& op) noexcept {
+        if (op.kind == operation_kind::receive) {
+            return receive_and_note(e, op);
+        }
         const std::int32_t answer = try_now(op);
         if (!is_writer(op.kind)) {
-            e.drained =
-                answer == would_block ||
-                (op.kind == operation_kind::receive && e.short_is_all && !e.always_try &&
-                 op.flags == 0 && answer > 0 && answer < static_cast<std::int32_t>(op.length));
+            e.drained = answer == would_block;
         }
+        return answer;
+    }
+
+    [[nodiscard]] static std::int32_t receive_and_note(descriptor_entry& e,
+                                                       operation& op) noexcept {
+        int rest = -1;
+        const std::int32_t answer = e.tells_rest ? receive_telling_rest(op, rest) : try_now(op);
+        e.filled = answer == static_cast<std::int32_t>(op.length);
+        const bool was_all = e.filled ? rest == 0 : answer > 0 && e.short_is_all;
+        e.drained = answer == would_block || (was_all && !e.always_try && op.flags == 0);
         return answer;
     }
 

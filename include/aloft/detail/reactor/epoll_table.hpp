@@ -30,12 +30,15 @@ struct descriptor_entry {
     std::uint32_t epoch = 0;      // descriptor_epoch.hpp, from before the registration
     std::uint32_t events = 0;     // that are registered
     bool registered = false;
-    bool kept = false;             // edge-triggered until it is closed; else for one event
-    bool plain = false;            // has no readiness: a file or a directory
-    bool drained = false;          // nothing to read since the last event
-    bool always_try = false;       // a short read does not prove that nothing is left
-    bool short_is_all = false;     // a short read does prove it
-    bool asked = false;            // whether it does
+    bool kept = false;         // edge-triggered until it is closed; else for one event
+    bool plain = false;        // has no readiness: a file or a directory
+    bool drained = false;      // nothing to read since the last event
+    bool always_try = false;   // a short read does not prove that nothing is left
+    bool short_is_all = false; // a short read does prove it
+    bool asked = false;        // whether it does
+    bool filled = false;       // the last read left no room
+    bool tells_rest = false;   // tcp_rest.hpp
+    bool asked_for_rest = false;
     bool never_blocks = false;     // O_NONBLOCK is set
     std::uint32_t poll_events = 0; // what those in polls wait for
     epoll_home* home = nullptr;    // where it is registered, or was the last time
@@ -53,8 +56,8 @@ struct descriptor_entry {
     /// The registration is gone, or not to be relied on; the entry knows nothing about the file.
     void forget() noexcept {
         events = 0;
-        registered = kept = plain = drained = always_try = short_is_all = asked = never_blocks =
-            false;
+        registered = kept = plain = drained = always_try = short_is_all = asked = filled =
+            tells_rest = asked_for_rest = never_blocks = false;
     }
 };
 

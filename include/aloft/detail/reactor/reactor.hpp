@@ -2,7 +2,7 @@
 // What a backend offers to the worker that owns it: start operations, collect answers, be woken.
 // Layer: L2 reactor
 //
-// 1. One reactor per worker. submit, collect, poll, refuse_all and the destructor are the owner's;
+// 1. One reactor per worker. submit, submit_or_end, collect, poll, refuse_all and the destructor are the owner's;
 //    cancel, wake, abandon, try_reap and help may be called on any thread.
 // 2. A reactor appends finished operations to the caller's list and never resumes anything.
 // 3. While the owner is parked in poll it holds the reap lock, so that nobody takes the answer that
@@ -28,6 +28,13 @@ public:
 
     /// Takes `op` over until it is finished. Batches: the kernel may see it at the next poll only.
     virtual void submit(operation& op) noexcept = 0;
+
+    /// The same, except that an operation may also end here: true if it has, and then nobody but the
+    /// caller knows of it, and its result is set.
+    [[nodiscard]] virtual bool submit_or_end(operation& op) noexcept {
+        submit(op);
+        return false;
+    }
 
     /// Asks for `op` to end early. It is finished some time later, whether it was cancelled or not.
     virtual void cancel(operation& op) noexcept = 0;

@@ -62,8 +62,9 @@ class start_place {
 public:
     ALOFT_SEPARABLE explicit start_place(const environment* env);
 
-    /// From now on `op` belongs to a reactor; its coroutine is resumed on a worker.
-    ALOFT_SEPARABLE void start(operation& op) const noexcept;
+    /// From now on `op` belongs to a reactor, and its coroutine is resumed on a worker. True: it has
+    /// ended already, with its result set, and the coroutine goes on.
+    [[nodiscard]] ALOFT_SEPARABLE bool start(operation& op) const noexcept;
 
     /// False: the runtime is stopping; the timer is marked as refused and its coroutine goes on.
     [[nodiscard]] ALOFT_SEPARABLE bool start(timer& t) const noexcept;

@@ -95,12 +95,12 @@ ALOFT_SEPARABLE start_place::start_place(const environment* env) : here_(current
     }
 }
 
-ALOFT_SEPARABLE void start_place::start(operation& op) const noexcept {
+ALOFT_SEPARABLE bool start_place::start(operation& op) const noexcept {
     if (here_ != nullptr) [[likely]] {
-        here_->submit(op);
-    } else {
-        elsewhere_->start_foreign(op);
-    } // PUBLISHED
+        return here_->submit(op); // PUBLISHED
+    }
+    elsewhere_->start_foreign(op); // PUBLISHED
+    return false;
 }
 
 ALOFT_SEPARABLE bool start_place::start(timer& t) const noexcept {

@@ -164,7 +164,8 @@ public:
         published();
     }
 
-    void submit(operation& op) noexcept { reactor_->submit(op); }
+    /// True: it has ended already, and its coroutine goes on here.
+    [[nodiscard]] bool submit(operation& op) noexcept;
 
     /// False: the runtime is stopping, and the timer has been marked as refused.
     [[nodiscard]] bool start_timer(timer& t) noexcept { return timers_.add(t); }
@@ -391,6 +392,7 @@ private:
 
     static constexpr int budget_of_run = 64;
     static constexpr int budget_among_others = 1;
+    static constexpr int price_of_operation = 8;
     static constexpr clock_ns refuse_interval = 20'000'000;
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;

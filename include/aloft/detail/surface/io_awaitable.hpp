@@ -98,7 +98,10 @@ public:
             return false;
         }
         in_flight_ = true;
-        place.start(operation_); // PUBLISHED
+        if (place.start(operation_)) { // PUBLISHED, unless it has ended
+            detour::lift(operation_);
+            return false;
+        }
         return true;
     }
 

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// What an epoll reactor takes from the kernel at once and looks at bit by bit, and what ends without
+// having waited.
+#include <aloft/detail/reactor/epoll.hpp>
+
+#include <support/descriptors.hpp>
+#include <support/operations.hpp>
+#include <support/sockets.hpp>
+#include <support/stream_operations.hpp>
+#include <support/wait_until.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+using namespace test_support;
+using aloft::detail::epoll_reactor;
+
+namespace {
+
+[[nodiscard]] std::unique_ptr<epoll_reactor> make_reactor() {
+    return std::make_unique<epoll_reactor>(epoll_reactor::make_set());
+}
+
+/// Polls that wait at a descriptor each.
+struct crowd {
+    crowd(epoll_reactor& reactor, std::size_t size) : waiting(size) {
+        for (polling& each : waiting) {
+            each.prepare(events.emplace_back(open_event()).get());
+            reactor.submit(each);
+        }
+    }
+    void raise_all() const {
+        for (const descriptor& each : events) {
+            raise_event(each);
+        }
+    }
+    std::vector<descriptor> events;
+    std::vector<polling> waiting;
+};
+
+[[nodiscard]] std::size_t poll_once(epoll_reactor& reactor, std::int64_t deadline) {
+    work_list finished;
+    reactor.poll(finished, deadline);
+    return count_finished<polling>(finished);
+}
+
+/// A connection of which it has turned out that its reads fill their buffers and leave nothing.
+struct filled_stream {
+    explicit filled_stream(epoll_reactor& reactor) : pair(tcp_pair()) {
+        for (int round = 0; round < 2; ++round) {
+            in.prepare(pair.near.native_handle(), 5);
+            reactor.submit(in);
+            put(pair.far.native_handle(), "exact");
+            REQUIRE(finish_all<receiving>(reactor, 1) == 1);
+            REQUIRE(in.text() == "exact");
+        }
+    }
+    stream_pair pair;
+    receiving in;
+};
+
+} // namespace
+
+// ---- batches ----
+
+TEST_CASE("an owner gets all that is ready before it parks, a share at a time") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const bool parks = GENERATE(false, true);
+    const crowd all(*reactor, 300); // more than one batch
+    all.raise_all();
+    std::size_t ended = 0;
+    std::size_t largest = 0;
+    while (ended < all.waiting.size()) {
+        const std::size_t share = poll_once(*reactor, parks ? no_deadline : 0);
+        REQUIRE(share > 0); // while there is something, it does not wait, nor comes back empty
+        largest = std::max(largest, share);
+        ended += share;
+    }
+    CHECK(largest < 64);
+    CHECK(each_finished_once(all.waiting));
+    CHECK(poll_once(*reactor, now_ns() + 1'000'000) == 0);
+}
+
+TEST_CASE("a busy owner's batch is in reach of others") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const crowd all(*reactor, 100);
+    all.raise_all();
+    std::size_t ended = poll_once(*reactor, 0); // the owner is in one task for long from here on
+    REQUIRE(ended > 0);
+    REQUIRE(ended < all.waiting.size());
+    SECTION("who helps takes all of it") {
+        std::thread([&] {
+            work_list finished;
+            reactor->help(finished);
+            ended += count_finished<polling>(finished);
+        }).join();
+    }
+    SECTION("who searches takes it without a look at the kernel") {
+        std::thread([&] {
+            for (std::size_t before = 0; before != ended && ended < all.waiting.size();) {
+                before = ended;
+                work_list finished;
+                reactor->try_reap(finished);
+                ended += count_finished<polling>(finished);
+            }
+        }).join();
+    }
+    CHECK(ended == all.waiting.size());
+    CHECK(each_finished_once(all.waiting));
+}
+
+TEST_CASE("a wake-up is not lost among the events of a batch") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const crowd all(*reactor, 40);
+    all.raise_all();
+    reactor->wake(); // the last event of the batch
+    std::size_t ended = 0;
+    while (ended < all.waiting.size()) {
+        ended += poll_once(*reactor, no_deadline);
+    }
+    CHECK(poll_once(*reactor, no_deadline) == 0); // woken: it comes back
+    const auto deadline = now_ns() + 2'000'000;
+    CHECK(poll_once(*reactor, deadline) == 0); // once
+    CHECK(now_ns() >= deadline);
+}
+
+TEST_CASE("an event that has been taken and not looked at tells of data for a later read") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const crowd others(*reactor, 20); // whose events come first
+    const stream_pair pair = tcp_pair();
+    receiving in;
+    in.prepare(pair.near.native_handle());
+    reactor->submit(in);
+    put(pair.far.native_handle(), "first");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1); // a short read: nothing is left
+    others.raise_all();
+    put(pair.far.native_handle(), "second");
+    std::size_t ended = poll_once(*reactor, 0); // takes all of them, looks at some
+    REQUIRE(ended < others.waiting.size());
+    in.prepare(pair.near.native_handle());
+    reactor->submit(in); // waits, because nothing was left, for the event that is in the batch
+    REQUIRE(in.phase.load() == operation_phase::in_flight);
+    while (in.finishes < 2) {
+        ended += finish_all<operation_with_count>(*reactor, 1);
+    }
+    CHECK(in.text() == "second");
+    while (ended < others.waiting.size() + 1) {
+        ended += finish_all<operation_with_count>(*reactor, 1);
+    }
+    CHECK(each_finished_once(others.waiting));
+}
+
+TEST_CASE("a batch's event of a number that has been closed is not the next file's") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const crowd others(*reactor, 20);
+    stream_pair pair = tcp_pair();
+    const int number = pair.near.native_handle();
+    receiving in;
+    in.prepare(number);
+    reactor->submit(in);
+    others.raise_all();
+    put(pair.far.native_handle(), "for the one that goes");
+    std::size_t ended = poll_once(*reactor, 0);
+    REQUIRE(in.finishes == 0);
+    reactor->cancel(in);
+    while (in.finishes == 0) {
+        ended += finish_all<operation_with_count>(*reactor, 1);
+    }
+    REQUIRE(in.result == -ECANCELED);
+    pair.near.close();
+    const stream_pair next = tcp_pair();
+    REQUIRE(next.near.native_handle() == number);
+    in.prepare(number);
+    reactor->submit(in);
+    while (ended < others.waiting.size() + 1) {
+        ended += finish_all<operation_with_count>(*reactor, 1);
+    }
+    CHECK(in.finishes == 1);
+    put(next.far.native_handle(), "its own");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(in.text() == "its own");
+}
+
+// ---- what ends where it is submitted ----
+
+TEST_CASE("what has its answer at once ends there, if it may") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    const int near = pair.near.native_handle();
+    receiving in;
+    SECTION("with success") {
+        put(pair.far.native_handle(), "there");
+        in.prepare(near);
+        CHECK(reactor->submit_or_end(in));
+        CHECK(in.text() == "there");
+    }
+    SECTION("with an error") {
+        in.prepare(-1);
+        CHECK(reactor->submit_or_end(in));
+        CHECK(in.result == -EBADF);
+    }
+    SECTION("while everything is refused") {
+        reactor->refuse_all();
+        in.prepare(near);
+        CHECK(reactor->submit_or_end(in));
+        CHECK(in.result == -ECANCELED);
+    }
+    CHECK(in.phase.load() == operation_phase::idle);
+    CHECK(reactor->in_flight() == 0);
+    CHECK(poll_once(*reactor, now_ns() + 1'000'000) == 0);
+}
+
+TEST_CASE("what has to wait does not end where it is submitted") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const stream_pair pair = tcp_pair();
+    receiving in;
+    in.prepare(pair.near.native_handle());
+    REQUIRE_FALSE(reactor->submit_or_end(in));
+    put(pair.far.native_handle(), "later");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(in.text() == "later");
+    reading helped; // a call of a helper thread
+    const descriptor zero = open_zero();
+    helped.prepare(zero.get());
+    REQUIRE_FALSE(reactor->submit_or_end(helped));
+    REQUIRE(finish_all<reading>(*reactor, 1) == 1);
+    CHECK(helped.result == 1);
+}
+
+// ---- reads that fill their buffers ----
+
+TEST_CASE("a read that fills its buffer and leaves nothing is not followed by one in vain") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    filled_stream stream(*reactor);
+    const int near = stream.pair.near.native_handle();
+    put(stream.pair.far.native_handle(), "x"); // nobody has looked for its event yet
+    stream.in.prepare(near, 5);
+    REQUIRE_FALSE(reactor->submit_or_end(stream.in)); // known to be empty: it is not tried
+    char peeked = 0;
+    CHECK(::recv(near, &peeked, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    CHECK(stream.in.text() == "x");
+}
+
+TEST_CASE("what is behind a read that filled its buffer is read at once") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    filled_stream stream(*reactor);
+    const int near = stream.pair.near.native_handle();
+    stream.in.prepare(near, 5);
+    reactor->submit(stream.in);
+    put(stream.pair.far.native_handle(), "exactly more");
+    REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    REQUIRE(stream.in.text() == "exact");
+    for (const std::string_view piece : {"ly mo", "re"}) {
+        stream.in.prepare(near, 5);
+        REQUIRE(reactor->submit_or_end(stream.in));
+        CHECK(stream.in.text() == piece);
+    }
+}
+
+TEST_CASE("the end, a reset, or urgent data behind a read that filled its buffer is seen") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    const int ending = GENERATE(0, 1, 2); // end, reset, urgent data
+    const bool before_the_read = GENERATE(false, true);
+    for (int round = 0; round < 30; ++round) {
+        filled_stream stream(*reactor);
+        const int near = stream.pair.near.native_handle();
+        const int far = stream.pair.far.native_handle();
+        stream.in.prepare(near, 5);
+        reactor->submit(stream.in);
+        put(far, "exact");
+        const auto finish_read = [&] { REQUIRE(finish_all<receiving>(*reactor, 1) == 1); };
+        if (!before_the_read) {
+            finish_read();
+        }
+        if (ending == 0) {
+            stream.pair.far.close();
+        } else if (ending == 1) {
+            close_with_reset(stream.pair.far);
+        } else {
+            REQUIRE(::send(far, "!", 1, MSG_OOB) == 1);
+            put(far, "after");
+        }
+        if (before_the_read) {
+            finish_read();
+        }
+        if (stream.in.result == 5) {
+            stream.in.prepare(near, 5);
+            reactor->submit(stream.in);
+            finish_read();
+        }
+        REQUIRE(stream.in.result ==
+                std::array{0, -ECONNRESET, 5}[static_cast<std::size_t>(ending)]);
+    }
+}
+
+TEST_CASE("a stream that fills every buffer is read to its end by two threads") {
+    const no_leaked_descriptors descriptors;
+    const auto reactor = make_reactor();
+    filled_stream stream(*reactor);
+    constexpr int rounds = 3000;
+    std::atomic<int> got{0};
+    int failed = 0;
+    std::thread sender([&] {
+        for (int i = 1; i <= rounds; ++i) {
+            failed += ::send(stream.pair.far.native_handle(), "exact", 5, MSG_NOSIGNAL) != 5;
+            if (i % 3 == 0) { // else several are there at once
+                wait_closely([&] { return got.load() >= i; });
+            }
+        }
+        stream.pair.far.close();
+    });
+    for (int i = 1; i <= rounds; ++i) {
+        stream.in.prepare(stream.pair.near.native_handle(), 5);
+        if (!reactor->submit_or_end(stream.in)) {
+            REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+        }
+        REQUIRE(stream.in.text() == "exact");
+        got.store(i);
+    }
+    sender.join();
+    CHECK(failed == 0);
+    stream.in.prepare(stream.pair.near.native_handle(), 5);
+    if (!reactor->submit_or_end(stream.in)) {
+        REQUIRE(finish_all<receiving>(*reactor, 1) == 1);
+    }
+    CHECK(stream.in.result == 0);
+}
