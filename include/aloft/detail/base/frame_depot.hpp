@@ -18,8 +18,9 @@
 //    of trimmers is read under a shelf's lock: whoever comes there behind the last trimmer's trim sees
 //    that there is none, and keeps nothing.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
-// 4. Slabs behind the first few of a class are made present as a whole, where the system offers that:
-//    whoever uses so many frames would pay a page fault for every page otherwise.
+// 4. Slabs behind the first one of a class are made present as a whole, in a large page where the system
+//    offers that: whoever uses so many frames would pay a page fault for every page otherwise, which
+//    can be more than all the rest of a task. A slab is made outside of the lock.
 // 5. Frames are handed out in the order of their addresses, which is the fastest for a burst. Only the
 //    first few of a class are not: where there are few tasks, and two of them run on two workers for
 //    long, they do not share a cache line.
@@ -58,35 +59,15 @@ public:
     /// there is none.
     [[nodiscard]] free_frame* take(std::size_t size_class) {
         shelf& s = shelves_[size_class];
-        const spin_guard guard(s.lock);
-        if (free_frame* const batch = s.batches) {
-            s.batches = batch->next_batch;
-            --s.count;
-            batch->depth = batch->next == nullptr ? 1 : batch->next->depth + 1;
+        bool is_first = false;
+        if (free_frame* const batch = take_present(s, size_class, is_first)) {
             return batch;
         }
-        if (s.slabs == nullptr) {
-            link(s, s.spares != nullptr ? *take_spare(s)
-                                        : *make_slab(size_class, s.made >= slabs_until_populated));
-            ++s.made;
-        }
-        slab& from = *s.slabs;
-        const bool spread = s.made == 1 && from.cut < spread_frames;
-        std::array<void*, frame_batch> frames;
-        std::uint32_t count = 0;
-        while (count < frame_batch && from.home > 0) {
-            frames[count++] = from.take(size_class);
-        }
-        free_frame* batch = nullptr;
-        for (std::uint32_t i = 0; i < count; ++i) {
-            const std::uint32_t at =
-                spread && count == frame_batch ? i * spread_step % frame_batch : i;
-            batch = ::new (frames[at]) free_frame{batch, {std::size_t{i} + 1}};
-        }
-        if (from.home == 0) {
-            unlink(s, from);
-        }
-        return batch;
+        slab& made = *make_slab(size_class, !is_first); // takes long: others need not wait for it
+        const spin_guard guard(s.lock);
+        link(s, made);
+        ++s.made;
+        return cut_batch(s, size_class);
     }
 
     /// Takes a full batch.
@@ -131,7 +112,7 @@ public:
 
     /// Gives some of it back, for some tenths of a millisecond. False: there is no more.
     bool trim() noexcept {
-        int most = 16;
+        auto most = static_cast<int>(trim_bytes / slab_bytes);
         for (shelf& s : shelves_) {
             while (slab* const leaving = take_leaving(s)) {
                 give_back(*leaving);
@@ -155,11 +136,15 @@ public:
     }
 
 private:
-    // Large, because malloc touches a page on either side of an aligned block. What is never cut is
-    // never touched.
+    // A large page; what is never cut of a class's first one is never touched. Where the system counts
+    // what is not touched, too, as Windows does, less.
+#if defined(_WIN32)
     static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
+#else
+    static constexpr std::size_t slab_bytes = std::size_t{1} << 21;
+#endif
     static constexpr std::align_val_t slab_alignment{slab_bytes};
-    static constexpr std::uint32_t slabs_until_populated = 4;
+    static constexpr std::size_t trim_bytes = std::size_t{1} << 23;
     static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
     // Of a batch that is spread, every frame is used once; neighbours are 19 frames apart in time.
@@ -217,6 +202,48 @@ private:
         std::uint32_t leaving = 0; // spares that trim() is to give back
         slab* spares = nullptr;
     };
+
+    /// nullptr: there is none without a new slab, the first one in use or not.
+    [[nodiscard]] static free_frame* take_present(shelf& s, std::size_t size_class,
+                                                  bool& is_first) noexcept {
+        const spin_guard guard(s.lock);
+        if (free_frame* const batch = s.batches) {
+            s.batches = batch->next_batch;
+            --s.count;
+            batch->depth = batch->next == nullptr ? 1 : batch->next->depth + 1;
+            return batch;
+        }
+        if (s.slabs == nullptr) {
+            if (s.spares == nullptr) {
+                is_first = s.made == 0;
+                return nullptr;
+            }
+            link(s, *take_spare(s));
+            ++s.made;
+        }
+        return cut_batch(s, size_class);
+    }
+
+    /// From a slab that there is.
+    [[nodiscard]] static free_frame* cut_batch(shelf& s, std::size_t size_class) noexcept {
+        slab& from = *s.slabs;
+        const bool spread = s.made == 1 && from.cut < spread_frames;
+        std::array<void*, frame_batch> frames;
+        std::uint32_t count = 0;
+        while (count < frame_batch && from.home > 0) {
+            frames[count++] = from.take(size_class);
+        }
+        free_frame* batch = nullptr;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const std::uint32_t at =
+                spread && count == frame_batch ? i * spread_step % frame_batch : i;
+            batch = ::new (frames[at]) free_frame{batch, {std::size_t{i} + 1}};
+        }
+        if (from.home == 0) {
+            unlink(s, from);
+        }
+        return batch;
+    }
 
     static void link(shelf& s, slab& added) noexcept {
         added.previous = nullptr;

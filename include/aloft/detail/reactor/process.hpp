@@ -36,6 +36,7 @@ ALOFT_COLD inline void offer_populated_memory() noexcept {
 #if defined(MADV_POPULATE_WRITE)
     static const bool done = [] {
         populate_memory = [](void* block, std::size_t bytes) noexcept {
+            (void)::madvise(block, bytes, MADV_HUGEPAGE);
             (void)::madvise(block, bytes, MADV_POPULATE_WRITE);
         };
         return true;
