@@ -18,9 +18,10 @@
 //    of trimmers is read under a shelf's lock: whoever comes there behind the last trimmer's trim sees
 //    that there is none, and keeps nothing.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
-// 4. Slabs behind the first one of a class are made present as a whole, in a large page where the system
-//    offers that: whoever uses so many frames would pay a page fault for every page otherwise, which
-//    can be more than all the rest of a task. A slab is made outside of the lock.
+// 4. Slabs behind the first one of a class are in large pages, where the system has them, and are made
+//    present in pieces that are many small ones: whoever uses so many frames would pay a fault for
+//    every page otherwise, which can be more than all the rest of a task. The first piece, which may
+//    be all of a large page, is made present outside of the lock.
 // 5. Frames are handed out in the order of their addresses, which is the fastest for a burst. Only the
 //    first few of a class are not: where there are few tasks, and two of them run on two workers for
 //    long, they do not share a cache line.
@@ -49,9 +50,10 @@ struct free_frame {
     };
 };
 
-/// Makes all pages of a block of memory present with one system call; nullptr: not offered here.
-using memory_populator = void (*)(void* block, std::size_t bytes) noexcept;
-constinit inline memory_populator populate_memory = nullptr;
+/// Says something of a block of memory to the system; nullptr: not offered here.
+using memory_advice = void (*)(void* block, std::size_t bytes) noexcept;
+constinit inline memory_advice prefer_large_pages = nullptr;
+constinit inline memory_advice populate_memory = nullptr; // all pages present, by one system call
 
 class frame_depot {
 public:
@@ -63,7 +65,7 @@ public:
         if (free_frame* const batch = take_present(s, size_class, is_first)) {
             return batch;
         }
-        slab& made = *make_slab(size_class, !is_first); // takes long: others need not wait for it
+        slab& made = *make_slab(size_class, is_first);
         const spin_guard guard(s.lock);
         link(s, made);
         ++s.made;
@@ -136,14 +138,15 @@ public:
     }
 
 private:
-    // A large page; what is never cut of a class's first one is never touched. Where the system counts
-    // what is not touched, too, as Windows does, less.
+    // A large page. What is never cut of a class's first slab is never touched; where the system counts
+    // that too, as Windows does, a slab is smaller.
 #if defined(_WIN32)
     static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
 #else
     static constexpr std::size_t slab_bytes = std::size_t{1} << 21;
 #endif
     static constexpr std::align_val_t slab_alignment{slab_bytes};
+    static constexpr std::size_t piece_bytes = std::size_t{1} << 18; // is made present at once
     static constexpr std::size_t trim_bytes = std::size_t{1} << 23;
     static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
@@ -162,6 +165,7 @@ private:
         free_frame* frames = nullptr; // that came home
         std::uint32_t home = 0;       // those, and those that have never left
         std::uint32_t cut = 0;        // frames that have left at least once
+        std::size_t present = 0;      // bytes that need not be made present any more
 
         [[nodiscard]] void* take(std::size_t size_class) noexcept {
             --home;
@@ -181,14 +185,27 @@ private:
         return static_cast<std::uint32_t>((slab_bytes - 2 * first_frame) / frame_size(size_class));
     }
 
-    [[nodiscard]] static slab* make_slab(std::size_t size_class, bool populated) {
+    [[nodiscard]] static slab* make_slab(std::size_t size_class, bool is_first) {
         void* const memory = ::operator new(slab_bytes - first_frame, slab_alignment);
-        if (populated && populate_memory != nullptr) {
-            populate_memory(memory, slab_bytes - first_frame);
+        if (!is_first && prefer_large_pages != nullptr) {
+            prefer_large_pages(memory, slab_bytes - first_frame);
         }
         auto* const made = ::new (memory) slab;
         made->home = capacity(size_class);
+        made->present = is_first || populate_memory == nullptr ? slab_bytes : 0;
+        make_present(*made, size_class);
         return made;
+    }
+
+    /// What the next batch is cut from.
+    static void make_present(slab& from, std::size_t size_class) noexcept {
+        const std::size_t end = first_frame + (from.cut + frame_batch) * frame_size(size_class);
+        while (from.present < end && from.present < slab_bytes) {
+            const bool is_last = from.present + piece_bytes == slab_bytes;
+            populate_memory(reinterpret_cast<std::byte*>(&from) + from.present,
+                            is_last ? piece_bytes - first_frame : piece_bytes);
+            from.present += piece_bytes;
+        }
     }
 
     struct alignas(cacheline_bytes) shelf {
@@ -203,7 +220,7 @@ private:
         slab* spares = nullptr;
     };
 
-    /// nullptr: there is none without a new slab, the first one in use or not.
+    /// nullptr: there is none without a new slab.
     [[nodiscard]] static free_frame* take_present(shelf& s, std::size_t size_class,
                                                   bool& is_first) noexcept {
         const spin_guard guard(s.lock);
@@ -228,6 +245,7 @@ private:
     [[nodiscard]] static free_frame* cut_batch(shelf& s, std::size_t size_class) noexcept {
         slab& from = *s.slabs;
         const bool spread = s.made == 1 && from.cut < spread_frames;
+        make_present(from, size_class);
         std::array<void*, frame_batch> frames;
         std::uint32_t count = 0;
         while (count < frame_batch && from.home > 0) {

@@ -32,17 +32,21 @@ inline atomic<unsigned>& fork_generation() noexcept {
 
 /// Lets the memory of frames come in larger pieces than pages, where the system offers that. What it
 /// does not do now, page faults do later.
-ALOFT_COLD inline void offer_populated_memory() noexcept {
-#if defined(MADV_POPULATE_WRITE)
+ALOFT_COLD inline void offer_memory_in_pieces() noexcept {
     static const bool done = [] {
-        populate_memory = [](void* block, std::size_t bytes) noexcept {
+#if defined(MADV_HUGEPAGE)
+        prefer_large_pages = [](void* block, std::size_t bytes) noexcept {
             (void)::madvise(block, bytes, MADV_HUGEPAGE);
+        };
+#endif
+#if defined(MADV_POPULATE_WRITE)
+        populate_memory = [](void* block, std::size_t bytes) noexcept {
             (void)::madvise(block, bytes, MADV_POPULATE_WRITE);
         };
+#endif
         return true;
     }();
     (void)done;
-#endif
 }
 
 /// On the calling thread a write to a broken pipe is an error, not a signal.
