@@ -28,8 +28,6 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class epoll_home : public reactor {
 public:
-    [[nodiscard]] bool has_answers() const noexcept override { return !done_.empty(); }
-
     void wake() noexcept override { epoll_.wake(); }
 
     [[nodiscard]] std::size_t in_flight() const noexcept override {

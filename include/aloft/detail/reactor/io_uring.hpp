@@ -175,12 +175,6 @@ public:
         try_reap(finished);
     }
 
-    [[nodiscard]] bool has_answers() const noexcept override {
-        const io_uring_cq& queue = ring_.get().cq;
-        return std::atomic_ref<unsigned>(*queue.khead).load(std::memory_order_relaxed) !=
-               std::atomic_ref<unsigned>(*queue.ktail).load(std::memory_order_relaxed);
-    }
-
     void wake() noexcept override {
         const std::uint64_t one = 1;
         ssize_t written = 0;
@@ -213,6 +207,13 @@ public:
     }
 
 private:
+    /// A hint to others than the holder of the reap lock.
+    [[nodiscard]] bool has_answers() const noexcept {
+        const io_uring_cq& queue = ring_.get().cq;
+        return std::atomic_ref<unsigned>(*queue.khead).load(std::memory_order_relaxed) !=
+               std::atomic_ref<unsigned>(*queue.ktail).load(std::memory_order_relaxed);
+    }
+
     // Operations are aligned to 8 bytes at least: the low bits say which answer it is.
     static constexpr std::uint64_t tag_own = 0;
     static constexpr std::uint64_t tag_cancel = 1;

@@ -205,8 +205,6 @@ public:
         }
     }
 
-    [[nodiscard]] bool has_answers() const noexcept override { return !done_.empty(); }
-
     void wake() noexcept override {
         // order(iocp.woken): seq_cst; woken_ against thread_, see the top
         if (woken_.exchange(true, std::memory_order_seq_cst)) {

@@ -66,9 +66,6 @@ public:
     /// heavy_fence() since the owner was busy. Threads that call it outlive the operations.
     virtual void help(work_list& finished) noexcept = 0;
 
-    /// Whether try_reap might find something; a hint.
-    [[nodiscard]] virtual bool has_answers() const noexcept = 0;
-
     virtual void wake() noexcept = 0;
 
     /// Shutdown: asks for everything in flight to end. Whatever is submitted from now on ends with

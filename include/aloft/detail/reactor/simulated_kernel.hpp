@@ -126,7 +126,6 @@ public:
     void poll(work_list& finished, clock_ns) noexcept override { collect(finished); }
     void try_reap(work_list& finished) noexcept override { collect(finished); }
     void help(work_list& finished) noexcept override { collect(finished); }
-    [[nodiscard]] bool has_answers() const noexcept override { return !finished_.empty(); }
     void wake() noexcept override {}
 
     void refuse_all() noexcept override {
