@@ -10,7 +10,8 @@
 //   slab:   made when there is no frame; when all of its frames have come home it is given back, or
 //           is a spare
 //
-// 1. Everything is touched under the shelf's lock: a thread comes here once per batch.
+// 1. Everything is touched under the shelf's lock, but for a slab that is being made: a thread comes
+//    here once per batch.
 // 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs, so what a
 //    burst has used goes back. While there is a trimmer, who calls begin_trim() every second or so,
 //    whole slabs are kept as spares, and what lay here unused between two of its calls is given back.
@@ -18,8 +19,9 @@
 //    of trimmers is read under a shelf's lock: whoever comes there behind the last trimmer's trim sees
 //    that there is none, and keeps nothing.
 // 3. A slab's record counts the frames that are at home. Slabs with any at home are in a list.
-// 4. Slabs behind the first one of a class are in large pages, where the system has them, and are made
-//    present in pieces that are many small ones: whoever uses so many frames would pay a fault for
+// 4. Slabs come from operator new, or, when a runtime has offered them, from slab_memory: then those
+//    behind the first one of a class are in large pages, where the system has them, and are made
+//    present in pieces that are many small ones. Whoever uses so many frames would pay a fault for
 //    every page otherwise, which can be more than all the rest of a task. The first piece, which may
 //    be all of a large page, is made present outside of the lock.
 // 5. Frames are handed out in the order of their addresses, which is the fastest for a burst. Only the
@@ -50,10 +52,15 @@ struct free_frame {
     };
 };
 
-/// Says something of a block of memory to the system; nullptr: not offered here.
-using memory_advice = void (*)(void* block, std::size_t bytes) noexcept;
-constinit inline memory_advice prefer_large_pages = nullptr;
-constinit inline memory_advice populate_memory = nullptr; // all pages present, by one system call
+/// The system as a source of slabs.
+struct slab_source {
+    /// A block that is aligned to its size, in large pages or in small ones; nullptr: no memory.
+    void* (*take)(std::size_t bytes, bool large_pages) noexcept;
+    void (*give_back)(void* block, std::size_t bytes) noexcept;
+    /// Makes all pages present, as far as that can be done with one system call.
+    void (*populate)(void* begin, std::size_t bytes) noexcept;
+};
+constinit inline atomic<const slab_source*> slab_memory{nullptr}; // what it points to stays
 
 class frame_depot {
 public:
@@ -67,8 +74,12 @@ public:
         }
         slab& made = *make_slab(size_class, is_first);
         const spin_guard guard(s.lock);
-        link(s, made);
-        ++s.made;
+        if (s.slabs == nullptr) {
+            link(s, made);
+            ++s.made;
+        } else { // somebody else was faster
+            keep_or_give_back(s, made);
+        }
         return cut_batch(s, size_class);
     }
 
@@ -162,10 +173,11 @@ private:
     struct slab {
         slab* next = nullptr;
         slab* previous = nullptr;
-        free_frame* frames = nullptr; // that came home
-        std::uint32_t home = 0;       // those, and those that have never left
-        std::uint32_t cut = 0;        // frames that have left at least once
-        std::size_t present = 0;      // bytes that need not be made present any more
+        free_frame* frames = nullptr;        // that came home
+        std::uint32_t home = 0;              // those, and those that have never left
+        std::uint32_t cut = 0;               // frames that have left at least once
+        std::size_t present = 0;             // bytes that need not be made present any more
+        const slab_source* source = nullptr; // nullptr: operator new
 
         [[nodiscard]] void* take(std::size_t size_class) noexcept {
             --home;
@@ -186,13 +198,18 @@ private:
     }
 
     [[nodiscard]] static slab* make_slab(std::size_t size_class, bool is_first) {
-        void* const memory = ::operator new(slab_bytes - first_frame, slab_alignment);
-        if (!is_first && prefer_large_pages != nullptr) {
-            prefer_large_pages(memory, slab_bytes - first_frame);
+        // order(depot.slab_memory): acquire; its functions
+        const slab_source* const source = slab_memory.load(memory_order_acquire);
+        void* memory = nullptr;
+        if (source == nullptr) {
+            memory = ::operator new(slab_bytes - first_frame, slab_alignment);
+        } else if (memory = source->take(slab_bytes, !is_first); memory == nullptr) {
+            throw std::bad_alloc();
         }
         auto* const made = ::new (memory) slab;
         made->home = capacity(size_class);
-        made->present = is_first || populate_memory == nullptr ? slab_bytes : 0;
+        made->source = source;
+        made->present = is_first || source == nullptr ? slab_bytes : 0;
         make_present(*made, size_class);
         return made;
     }
@@ -201,9 +218,7 @@ private:
     static void make_present(slab& from, std::size_t size_class) noexcept {
         const std::size_t end = first_frame + (from.cut + frame_batch) * frame_size(size_class);
         while (from.present < end && from.present < slab_bytes) {
-            const bool is_last = from.present + piece_bytes == slab_bytes;
-            populate_memory(reinterpret_cast<std::byte*>(&from) + from.present,
-                            is_last ? piece_bytes - first_frame : piece_bytes);
+            from.source->populate(reinterpret_cast<std::byte*>(&from) + from.present, piece_bytes);
             from.present += piece_bytes;
         }
     }
@@ -292,17 +307,27 @@ private:
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
                 --s.made;
-                if (trimmers_.load(memory_order_relaxed) > 0) {
-                    add_spare(s, home);
-                } else {
-                    give_back(home);
-                }
+                keep_or_give_back(s, home);
             }
             frame = next;
         }
     }
 
-    static void give_back(slab& whole) noexcept { ::operator delete(&whole, slab_alignment); }
+    void keep_or_give_back(shelf& s, slab& whole) noexcept {
+        if (trimmers_.load(memory_order_relaxed) > 0) {
+            add_spare(s, whole);
+        } else {
+            give_back(whole);
+        }
+    }
+
+    static void give_back(slab& whole) noexcept {
+        if (const slab_source* const source = whole.source) {
+            source->give_back(&whole, slab_bytes);
+        } else {
+            ::operator delete(&whole, slab_alignment);
+        }
+    }
 
     /// Its frames will be cut anew, one behind the other.
     static void add_spare(shelf& s, slab& whole) noexcept {

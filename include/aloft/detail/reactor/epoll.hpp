@@ -19,8 +19,8 @@
 //   with_helper --called, withdrawn---> answered      by the helper, or by who withdraws
 //   answered    --reaped--------------> finished      in the home's done_ list meanwhile
 //
-// `phase` is in_flight from the first of these until it is finished, or released if it is abandoned. What
-// ends where it is submitted is never in flight: for others it has not begun.
+// `phase` is in_flight from the first of these until it is finished, or released if it is abandoned.
+// What ends where it is submitted is never in flight: for others it has not begun.
 //
 // Who may touch what:
 // 1. An entry, the lists in it, and what waits there: the holder of the entry's lock.
@@ -63,17 +63,19 @@
 //    poll waiting, and the kernel looks at the descriptor when it arms.
 //
 // Events are taken in batches and looked at in small shares, so that what the calls for an operation
-// have brought into the cache is still there when its task goes on: with 500 connections and 4 KiB that
-// is up to a sixth of an echo's time. In batch_ an event is as good as in the kernel: whoever harvests looks
-// there first, the owner does not wait before it is used up, and help() leaves nothing there.
+// have brought into the cache is still there when its task goes on: with 500 connections and 4 KiB
+// that is up to a sixth of an echo's time. In batch_ an event is as good as in the kernel: whoever
+// harvests looks there first, the owner does not wait before it is used up, and help() leaves nothing
+// there. What has been there for long is looked at as a whole, and limits expire behind it.
 //
 // No wake-up is lost. wake() writes an event counter that is registered edge-triggered. If the owner
 // waits, it returns; if it is on its way, it returns at once, unless somebody harvested the event
 // before: that set woken_ under the reap lock, which the owner reads under that lock and does not
-// wait. Whoever puts an answer into an empty done_ calls wake(), except the owner itself, which looks
-// there under the reap lock before it waits. What is put into a done_ that is not empty has somebody's
-// wake-up before it, or is taken by that look. A limit that becomes the first one of another
-// reactor wakes that one, which computes its waiting time anew.
+// wait; or it is in batch_, which the owner uses up before it waits. Whoever puts an answer into an
+// empty done_ calls wake(), except the owner itself, which looks there under the reap lock before it
+// waits. What is put into a done_ that is not empty has somebody's wake-up before it, or is taken by
+// that look. A limit that becomes the first one of another reactor wakes that one, which computes its
+// waiting time anew.
 //
 // An owner that does not come back: its descriptors, limits and answers are in reach of help() and
 // try_reap(), and so is the wake-up of helpers for what it gave them, which waits for a batch.
@@ -204,6 +206,8 @@ public:
 
     void collect(work_list& finished) noexcept override { look(finished, owner_pause); }
 
+    [[nodiscard]] bool has_more() const noexcept override { return batch_.left(); }
+
     /// Longer than with a ring, because only readiness waits here: what is submitted is tried at once.
     [[nodiscard]] clock_ns entry_pause() const noexcept override { return owner_pause; }
 
@@ -248,13 +252,14 @@ public:
 private:
     static constexpr clock_ns look_pause = 100'000;
     static constexpr clock_ns owner_pause = 250'000;
-    static constexpr std::size_t share = 8;
+    static constexpr std::size_t small_share = 8;
+    static constexpr clock_ns longest_stay = 1'000'000; // of an event in batch_
 
     /// Looks at the kernel only if nobody has for a while: it costs a system call.
     void look(work_list& finished, clock_ns pause) noexcept {
         send_to_helpers();
         take_done(finished);
-        if (batch_.left() || now_ns() - batch_.taken_at() >= pause) {
+        if (in_flight() > 0 && (batch_.left() || now_ns() - batch_.taken_at() >= pause)) {
             harvest(finished);
         }
     }
@@ -323,7 +328,7 @@ private:
             if (batch_.is_used_up()) {
                 batch_.take(epoll_, 0);
             }
-            look_at_batch(share, finished);
+            look_at_batch(share(), finished);
         }
     }
 
@@ -334,14 +339,16 @@ private:
         const std::scoped_lock lock(reap_lock_);
         for (;;) {
             take_done(finished);
-            expire(finished);
+            if (batch_.is_used_up()) {
+                expire(finished);
+            }
             if (!finished.empty()) {
                 break;
             }
             if (batch_.is_used_up()) {
                 batch_.take(epoll_, woken_ ? 0 : std::min(deadline, limits_.next()));
             }
-            look_at_batch(share, finished);
+            look_at_batch(share(), finished);
             if (!finished.empty() || woken_ || deadline <= now_ns()) {
                 break;
             }
@@ -358,7 +365,13 @@ private:
                         each.events, finished);
             }
         });
-        expire(finished);
+        if (batch_.is_used_up()) {
+            expire(finished);
+        }
+    }
+
+    [[nodiscard]] std::size_t share() const noexcept {
+        return now_ns() - batch_.taken_at() < longest_stay ? small_share : epoll_batch::capacity;
     }
 
     void look_at(int fd, std::uint32_t generation, std::uint32_t events,

@@ -189,10 +189,11 @@ public:
 
     [[nodiscard]] static std::int32_t receive_and_note(descriptor_entry& e,
                                                        operation& op) noexcept {
-        int rest = -1;
-        const std::int32_t answer = e.tells_rest ? receive_telling_rest(op, rest) : try_now(op);
+        told_rest told;
+        const std::int32_t answer = e.tells_rest ? receive_telling_rest(op, told) : try_now(op);
+        e.tells_rest = e.tells_rest && !told.tells_others;
         e.filled = answer == static_cast<std::int32_t>(op.length);
-        const bool was_all = e.filled ? rest == 0 : answer > 0 && e.short_is_all;
+        const bool was_all = e.filled ? told.bytes == 0 : answer > 0 && e.short_is_all;
         e.drained = answer == would_block || (was_all && !e.always_try && op.flags == 0);
         return answer;
     }

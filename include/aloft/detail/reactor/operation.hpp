@@ -28,7 +28,8 @@
 //    cancel() may come while submit() still runs: what the kernel does not know yet stays listed.
 // 8. Success beats a late cancellation: the result is the operation's own.
 // 9. This is how it is with a ring. Where there is none, the phases are in_flight, finished and
-//    released only, and `answers` says where the operation is (epoll.hpp, iocp.hpp).
+//    released only, and `answers` says where the operation is (epoll.hpp, iocp.hpp). One that ends
+//    where it is submitted (reactor::submit_or_end) stays idle.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 
 #if defined(_WIN32)
@@ -30,23 +31,43 @@ inline atomic<unsigned>& fork_generation() noexcept {
     return generation;
 }
 
-/// Lets the memory of frames come in larger pieces than pages, where the system offers that. What it
-/// does not do now, page faults do later.
-ALOFT_COLD inline void offer_memory_in_pieces() noexcept {
-    static const bool done = [] {
+/// From the system directly, so that the block is no part of other large pages. What is not offered for
+/// it costs time only.
+inline void* map_slab(std::size_t bytes, bool large_pages) noexcept {
+    constexpr int protection = PROT_READ | PROT_WRITE;
+    void* const room = ::mmap(nullptr, 2 * bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) {
+        return nullptr;
+    }
+    auto* const begin = static_cast<std::byte*>(room);
+    const std::size_t before = (bytes - reinterpret_cast<std::uintptr_t>(begin) % bytes) % bytes;
+    std::byte* const slab = begin + before;
+    if (before > 0) {
+        (void)::munmap(begin, before);
+    }
+    (void)::munmap(slab + bytes, bytes - before);
 #if defined(MADV_HUGEPAGE)
-        prefer_large_pages = [](void* block, std::size_t bytes) noexcept {
-            (void)::madvise(block, bytes, MADV_HUGEPAGE);
-        };
+    (void)::madvise(slab, bytes, large_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
+    return slab;
+}
+
+inline void populate_slab([[maybe_unused]] void* begin,
+                          [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(MADV_POPULATE_WRITE)
-        populate_memory = [](void* block, std::size_t bytes) noexcept {
-            (void)::madvise(block, bytes, MADV_POPULATE_WRITE);
-        };
+    (void)::madvise(begin, bytes, MADV_POPULATE_WRITE);
 #endif
-        return true;
-    }();
-    (void)done;
+}
+
+inline constexpr slab_source mapped_slabs{
+    &map_slab,
+    [](void* block, std::size_t bytes) noexcept { (void)::munmap(block, bytes); },
+    &populate_slab,
+};
+
+ALOFT_COLD inline void offer_slab_memory() noexcept {
+    // order(depot.slab_memory): release; its functions
+    slab_memory.store(&mapped_slabs, std::memory_order_release);
 }
 
 /// On the calling thread a write to a broken pipe is an error, not a signal.

@@ -20,7 +20,7 @@ inline atomic<unsigned>& fork_generation() noexcept {
 }
 
 /// Pages are committed as they are touched.
-inline void offer_memory_in_pieces() noexcept {}
+inline void offer_slab_memory() noexcept {}
 
 inline void block_broken_pipe_signal() noexcept {}
 

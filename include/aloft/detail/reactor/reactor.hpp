@@ -2,8 +2,8 @@
 // What a backend offers to the worker that owns it: start operations, collect answers, be woken.
 // Layer: L2 reactor
 //
-// 1. One reactor per worker. submit, submit_or_end, collect, poll, refuse_all and the destructor are the owner's;
-//    cancel, wake, abandon, try_reap and help may be called on any thread.
+// 1. One reactor per worker. submit, submit_or_end, collect, has_more, poll, refuse_all and the
+//    destructor are the owner's; cancel, wake, abandon, try_reap and help may be called on any thread.
 // 2. A reactor appends finished operations to the caller's list and never resumes anything.
 // 3. While the owner is parked in poll it holds the reap lock, so that nobody takes the answer that
 //    is to wake it. try_reap takes the answers of owners that are busy elsewhere.
@@ -49,6 +49,9 @@ public:
     /// Hands what was submitted to the kernel and appends what is finished. With a `deadline` other
     /// than 0 it parks until something finishes, wake() is called, or the deadline passes.
     virtual void poll(work_list& finished, clock_ns deadline) noexcept = 0;
+
+    /// Whether the last look has left something that others could take by try_reap; a hint.
+    [[nodiscard]] virtual bool has_more() const noexcept { return false; }
 
     /// How long a busy owner that has nothing against it leaves what it submitted, and what has become
     /// ready in the kernel, where it is.

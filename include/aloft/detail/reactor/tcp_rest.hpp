@@ -7,9 +7,10 @@
 // kernel counts behind the read, and counts an end of the stream as a byte, so 0 says: whatever
 // comes is behind this call.
 //
-// The option changes nothing for recv(), and recvmsg() gets one more control message. A socket that has
-// been given to the kernel's TLS is not asked to; should that happen later, what is not data is refused,
-// as recv() refuses it.
+// The option changes nothing for recv(), and recvmsg() gets one more control message. A socket that
+// gives others with its data (time stamps) is not asked again. Nor is one that has been given to the kernel's
+// TLS. Should that happen later, a record that is no data ends the read with EIO, as with recv(), but
+// once: it has been taken.
 #pragma once
 
 #include <aloft/detail/reactor/epoll_calls.hpp>
@@ -37,28 +38,42 @@ namespace aloft::inline ALOFT_ABI::detail {
     return ::setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof on) == 0;
 }
 
-/// The answer of a receive that does not wait. `rest`: the bytes behind it, or -1 if that is not told.
-[[nodiscard]] inline std::int32_t receive_telling_rest(const operation& op, int& rest) noexcept {
-    alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof rest)];
+/// What a socket tells with a read.
+struct told_rest {
+    int bytes = -1; // behind what the read gives; -1: unknown
+    bool tells_others = false;
+};
+
+/// The answer of a receive that does not wait.
+[[nodiscard]] inline std::int32_t receive_telling_rest(const operation& op,
+                                                       told_rest& told) noexcept {
+    constexpr int tls_level = 282; // SOL_TLS
+    constexpr unsigned char tls_data = 23;
+    alignas(cmsghdr) unsigned char control[256];
     iovec part{op.address, op.length};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    const std::int32_t answer = answer_of(
+    std::int32_t answer = answer_of(
         [&] { return ::recvmsg(op.fd, &message, static_cast<int>(op.flags) | MSG_DONTWAIT); });
-    rest = -1;
-    const cmsghdr* const told = CMSG_FIRSTHDR(&message);
-    if (answer < 0 || told == nullptr) {
+    if (answer < 0) {
         return answer;
     }
-    if (told->cmsg_level == IPPROTO_TCP && told->cmsg_type == TCP_CM_INQ) {
-        std::memcpy(&rest, CMSG_DATA(told), sizeof rest);
-        return answer;
+    for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
+         each = CMSG_NXTHDR(&message, each)) {
+        if (each->cmsg_level == IPPROTO_TCP && each->cmsg_type == TCP_CM_INQ) {
+            std::memcpy(&told.bytes, CMSG_DATA(each), sizeof told.bytes);
+            continue;
+        }
+        told.tells_others = true;
+        if (each->cmsg_level == tls_level && *CMSG_DATA(each) != tls_data) {
+            answer = -EIO;
+        }
     }
-    constexpr unsigned char tls_data = 23;
-    return *CMSG_DATA(told) == tls_data ? answer : -EIO;
+    told.tells_others = told.tells_others || (message.msg_flags & MSG_CTRUNC) != 0;
+    return answer;
 }
 
 } // namespace aloft::inline ALOFT_ABI::detail

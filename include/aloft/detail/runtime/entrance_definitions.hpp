@@ -64,7 +64,7 @@ ALOFT_SEPARABLE operation_executor* open_scheduler(const runtime_options& option
     const std::size_t workers =
         options.threads().value_or(std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
     choose_process_fence();
-    offer_memory_in_pieces();
+    offer_slab_memory();
     chosen_reactors chosen = make_reactors(options, workers);
     description = std::move(chosen.description);
     auto made = std::make_unique<scheduler>(std::move(chosen), options,

@@ -309,7 +309,8 @@ private:
         if (list.empty()) {
             return false;
         }
-        const bool others_needed = list.size() > 1 || !forks.empty() || !ready.empty();
+        const bool others_needed =
+            list.size() > 1 || !forks.empty() || !ready.empty() || reactor_->has_more();
         while (work_node* const node = list.pop()) {
             push_ready(*node);
         }
