@@ -10,8 +10,8 @@
 //   slab:   made when there is no frame; when all of its frames have come home it is given back, or
 //           is a spare
 //
-// 1. Everything is touched under the shelf's lock, but for a slab that is being made: a thread comes
-//    here once per batch.
+// 1. Everything is touched under the shelf's lock, but for a slab that is being made or given back: a
+//    thread comes here once per batch.
 // 2. At most kept_bytes of batches are kept per class; what is over goes home to the slabs, so what a
 //    burst has used goes back. While there is a trimmer, who calls begin_trim() every second or so,
 //    whole slabs are kept as spares, and what lay here unused between two of its calls is given back.
@@ -37,6 +37,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -72,15 +73,21 @@ public:
         if (free_frame* const batch = take_present(s, size_class, is_first)) {
             return batch;
         }
-        slab& made = *make_slab(size_class, is_first);
-        const spin_guard guard(s.lock);
-        if (s.slabs == nullptr) {
-            link(s, made);
-            ++s.made;
-        } else { // somebody else was faster
-            keep_or_give_back(s, made);
+        slab* made = make_slab(size_class, is_first);
+        free_frame* const batch = [&] {
+            const spin_guard guard(s.lock);
+            if (s.slabs == nullptr) {
+                link(s, *std::exchange(made, nullptr));
+                ++s.made;
+            } else if (trimmers_.load(memory_order_relaxed) > 0) { // somebody else was faster
+                add_spare(s, *std::exchange(made, nullptr));
+            }
+            return cut_batch(s, size_class);
+        }();
+        if (made != nullptr) {
+            give_back(*made);
         }
-        return cut_batch(s, size_class);
+        return batch;
     }
 
     /// Takes a full batch.
@@ -199,12 +206,11 @@ private:
 
     [[nodiscard]] static slab* make_slab(std::size_t size_class, bool is_first) {
         // order(depot.slab_memory): acquire; its functions
-        const slab_source* const source = slab_memory.load(memory_order_acquire);
-        void* memory = nullptr;
-        if (source == nullptr) {
+        const slab_source* source = slab_memory.load(memory_order_acquire);
+        void* memory = source != nullptr ? source->take(slab_bytes, !is_first) : nullptr;
+        if (memory == nullptr) {
+            source = nullptr;
             memory = ::operator new(slab_bytes - first_frame, slab_alignment);
-        } else if (memory = source->take(slab_bytes, !is_first); memory == nullptr) {
-            throw std::bad_alloc();
         }
         auto* const made = ::new (memory) slab;
         made->home = capacity(size_class);
@@ -307,17 +313,13 @@ private:
             if (home.home == capacity(size_class)) {
                 unlink(s, home);
                 --s.made;
-                keep_or_give_back(s, home);
+                if (trimmers_.load(memory_order_relaxed) > 0) {
+                    add_spare(s, home);
+                } else {
+                    give_back(home);
+                }
             }
             frame = next;
-        }
-    }
-
-    void keep_or_give_back(shelf& s, slab& whole) noexcept {
-        if (trimmers_.load(memory_order_relaxed) > 0) {
-            add_spare(s, whole);
-        } else {
-            give_back(whole);
         }
     }
 

@@ -206,7 +206,9 @@ public:
 
     void collect(work_list& finished) noexcept override { look(finished, owner_pause); }
 
-    [[nodiscard]] bool has_more() const noexcept override { return batch_.left(); }
+    [[nodiscard]] bool has_more() const noexcept override {
+        return in_flight() > 0 && batch_.left();
+    }
 
     /// Longer than with a ring, because only readiness waits here: what is submitted is tried at once.
     [[nodiscard]] clock_ns entry_pause() const noexcept override { return owner_pause; }

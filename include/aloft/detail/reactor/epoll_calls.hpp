@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -109,11 +110,17 @@ template <class Call>
                : static_cast<std::int32_t>(static_cast<unsigned short>(asked.revents));
 }
 
-[[nodiscard]] inline bool is_tcp(int fd) noexcept {
+/// TCP, and nothing over it in the kernel, such as its TLS.
+[[nodiscard]] inline bool is_plain_tcp(int fd) noexcept {
     int protocol = 0;
     socklen_t length = sizeof protocol;
-    return ::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-           protocol == IPPROTO_TCP;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) != 0 ||
+        protocol != IPPROTO_TCP) {
+        return false;
+    }
+    char upper_protocol[16] = {};
+    length = sizeof upper_protocol;
+    return ::getsockopt(fd, IPPROTO_TCP, TCP_ULP, upper_protocol, &length) != 0 || length == 0;
 }
 
 /// For the library's own listening sockets: a connection may be gone again before it is accepted.

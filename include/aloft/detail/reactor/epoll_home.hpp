@@ -127,7 +127,7 @@ public:
             }
             const std::int32_t error = arm(e, op.fd, EPOLLIN, true);
             if (error == 0 && !std::exchange(e.asked, true)) {
-                e.short_is_all = is_tcp(op.fd);
+                e.short_is_all = is_plain_tcp(op.fd);
             }
             if (filled && e.short_is_all && !std::exchange(e.asked_for_rest, true)) {
                 e.tells_rest = begin_telling_rest(op.fd);
@@ -191,7 +191,10 @@ public:
                                                        operation& op) noexcept {
         told_rest told;
         const std::int32_t answer = e.tells_rest ? receive_telling_rest(op, told) : try_now(op);
-        e.tells_rest = e.tells_rest && !told.tells_others;
+        if (told.tells_others) {
+            e.tells_rest = false;
+            e.always_try = true;
+        }
         e.filled = answer == static_cast<std::int32_t>(op.length);
         const bool was_all = e.filled ? told.bytes == 0 : answer > 0 && e.short_is_all;
         e.drained = answer == would_block || (was_all && !e.always_try && op.flags == 0);

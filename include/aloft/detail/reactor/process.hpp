@@ -40,12 +40,13 @@ inline void* map_slab(std::size_t bytes, bool large_pages) noexcept {
         return nullptr;
     }
     auto* const begin = static_cast<std::byte*>(room);
-    const std::size_t before = (bytes - reinterpret_cast<std::uintptr_t>(begin) % bytes) % bytes;
-    std::byte* const slab = begin + before;
-    if (before > 0) {
-        (void)::munmap(begin, before);
+    const std::size_t before = bytes - reinterpret_cast<std::uintptr_t>(begin) % bytes;
+    std::byte* const slab =
+        begin + before; // the upper half of an aligned one: they lie side by side
+    (void)::munmap(begin, before);
+    if (before < bytes) {
+        (void)::munmap(slab + bytes, bytes - before);
     }
-    (void)::munmap(slab + bytes, bytes - before);
 #if defined(MADV_HUGEPAGE)
     (void)::madvise(slab, bytes, large_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif

@@ -19,7 +19,7 @@ inline atomic<unsigned>& fork_generation() noexcept {
     return generation;
 }
 
-/// Pages are committed as they are touched.
+/// There are no large pages without a privilege, and operator new will do.
 inline void offer_slab_memory() noexcept {}
 
 inline void block_broken_pipe_signal() noexcept {}

@@ -27,13 +27,8 @@
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-/// False: the kernel does not offer it for this socket.
+/// For plain TCP. False: the kernel does not offer it.
 [[nodiscard]] inline bool begin_telling_rest(int fd) noexcept {
-    char upper_protocol[16] = {};
-    socklen_t length = sizeof upper_protocol;
-    if (::getsockopt(fd, IPPROTO_TCP, TCP_ULP, upper_protocol, &length) != 0 || length != 0) {
-        return false;
-    }
     const int on = 1;
     return ::setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof on) == 0;
 }
