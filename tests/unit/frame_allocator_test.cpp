@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <new>
 #include <set>
@@ -244,6 +245,7 @@ TEST_CASE("a thread that allocates and frees in turns asks for memory once") {
     if (!recycles) {
         SKIP("nothing is recycled under the address sanitizer");
     }
+    count_slabs();
     on_fresh_thread([] {
         deallocate_frame(allocate_frame(64), 64);
         const std::size_t before = allocations.load();
@@ -268,6 +270,7 @@ TEST_CASE("what one thread allocates and another frees comes back in batches") {
     if (!recycles) {
         SKIP("nothing is recycled under the address sanitizer");
     }
+    count_slabs();
     // The consumer's frees must reach the producer again: memory stays bounded.
     constexpr std::size_t size = 500;
     constexpr std::size_t at_once = 1000;
@@ -308,11 +311,14 @@ TEST_CASE("of two slabs that two threads make at once, one is kept or goes back"
         [](std::size_t bytes, bool) noexcept {
             taken.fetch_add(1);
             test_support::wait_until([] { return taken.load() >= 2; });
-            return ::operator new(bytes, std::align_val_t{bytes});
+            const std::align_val_t alignment{bytes};
+            void* const block = ::operator new(bytes, alignment);
+            return block;
         },
         [](void* block, std::size_t bytes) noexcept {
             given_back.fetch_add(1);
-            ::operator delete(block, std::align_val_t{bytes});
+            const std::align_val_t alignment{bytes};
+            ::operator delete(block, alignment);
         },
         [](void*, std::size_t) noexcept {},
     };
@@ -345,10 +351,62 @@ TEST_CASE("of two slabs that two threads make at once, one is kept or goes back"
     slab_memory.store(before);
 }
 
+TEST_CASE("where a source has no slab, operator new has one") {
+    using namespace aloft::detail;
+    static constexpr slab_source empty{
+        [](std::size_t, bool) noexcept -> void* { return nullptr; },
+        [](void*, std::size_t) noexcept { std::abort(); },
+        [](void*, std::size_t) noexcept { std::abort(); },
+    };
+    constexpr std::size_t size_class = 20;
+    static frame_depot own;
+    const slab_source* const before = slab_memory.exchange(&empty);
+    const long living_before = living.load();
+    std::array<free_frame*, 200> batches{}; // several slabs
+    for (free_frame*& each : batches) {
+        each = own.take(size_class);
+    }
+    CHECK(living.load() > living_before);
+    for (free_frame* const each : batches) {
+        own.put_back(size_class, each);
+    }
+    CHECK(living.load() == living_before);
+    slab_memory.store(before);
+}
+
+TEST_CASE("the system's slabs are aligned, can be written, and go back") {
+    using namespace aloft::detail;
+    const aloft::runtime rt(aloft::runtime_options{}.threads(1)); // offers them
+    const slab_source* const source = slab_memory.load();
+    if (source == nullptr) {
+        SKIP("slabs come from operator new here");
+    }
+    constexpr std::size_t bytes = std::size_t{1} << 21;
+    constexpr std::size_t rounds = 500;
+    const auto mapped_pages = [] {
+        std::size_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        return pages;
+    };
+    const std::size_t pages_before = mapped_pages();
+    for (std::size_t round = 0; round < rounds; ++round) {
+        void* const block = source->take(bytes, round % 2 == 0);
+        REQUIRE(block != nullptr);
+        REQUIRE(reinterpret_cast<std::uintptr_t>(block) % bytes == 0);
+        if (round < 4) {
+            source->populate(block, bytes / 2);
+            std::memset(block, 1, bytes);
+        }
+        source->give_back(block, bytes);
+    }
+    CHECK(mapped_pages() < pages_before + rounds * bytes / 4096 / 4);
+}
+
 TEST_CASE("frames in the depot are bounded") {
     if (!recycles) {
         SKIP("nothing is recycled under the address sanitizer");
     }
+    count_slabs();
     constexpr std::size_t size = 700;
     constexpr std::size_t kept = 8u << 20; // more than the depot keeps of one class
 #if defined(_WIN32)
@@ -388,6 +446,7 @@ TEST_CASE("where somebody trims, a burst finds the memory of the last one, and t
     if (!recycles) {
         SKIP("nothing is recycled under the address sanitizer");
     }
+    count_slabs();
     using aloft::detail::depot;
     constexpr std::size_t size = 650;
     constexpr std::size_t frames_of_a_burst = (std::size_t{32} << 20) / size;

@@ -55,7 +55,8 @@ struct free_frame {
 
 /// The system as a source of slabs.
 struct slab_source {
-    /// A block that is aligned to its size, in large pages or in small ones; nullptr: no memory.
+    /// A block that is aligned to its size, in large pages or in small ones; nullptr: there is none,
+    /// and operator new is asked.
     void* (*take)(std::size_t bytes, bool large_pages) noexcept;
     void (*give_back)(void* block, std::size_t bytes) noexcept;
     /// Makes all pages present, as far as that can be done with one system call.
@@ -156,8 +157,8 @@ public:
     }
 
 private:
-    // A large page. What is never cut of a class's first slab is never touched; where the system counts
-    // that too, as Windows does, a slab is smaller.
+    // A large page. What is never cut of a class's first slab is never touched; where the system
+    // counts that too, as Windows does, a slab is smaller.
 #if defined(_WIN32)
     static constexpr std::size_t slab_bytes = std::size_t{1} << 18;
 #else

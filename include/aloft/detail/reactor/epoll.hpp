@@ -25,11 +25,10 @@
 // Who may touch what:
 // 1. An entry, the lists in it, and what waits there: the holder of the entry's lock.
 // 2. done_: answered_list.hpp. An operation in it has `home` set to this reactor.
-// 3. woken_, batch_, and the harvesting of epoll_: the holder of reap_lock_; the owner holds it while it
-//    is parked. Registering needs no lock but the entry's.
+// 3. woken_, batch_, and the harvesting of epoll_: the holder of reap_lock_; the owner holds it while
+//    it is parked. Registering needs no lock but the entry's.
 // 4. `answers` is written by who submits, before the phase is in_flight, and by the holder of the
-//    entry's lock, and read under it.
-//    What goes to helpers directly has no entry, and is told by its kind.
+//    entry's lock, and read under it. What goes to helpers directly has no entry; its kind tells.
 // 5. Locks are taken in this order: reap_lock_, entry, and of {limits, done_, helpers} one. The
 //    limits' lock is held when an entry's lock is tried, but then not waited for.
 // 6. `home` is set before the phase is in_flight and stays. in_flight_ is counted there.
@@ -57,8 +56,8 @@
 //    harvester resets `drained` when it looks at it. TCP reads also stop short at urgent data,
 //    and do not tell the end or an error that is behind the data: of these the event itself tells
 //    (PRI, RDHUP, HUP, ERR) and sets always_try; if they arrive behind the harvest, they queue one
-//    more event. Other sockets (datagrams, UNIX with descriptors) stop short without that, so for
-//    them only EAGAIN counts.
+//    more event. Other sockets (datagrams, UNIX with descriptors, kernel TLS) stop short without
+//    that, so for them only EAGAIN counts; TLS that is switched on behind the first wait is not seen.
 // c) One-event registrations are armed again, under the same hold, behind every look that leaves a
 //    poll waiting, and the kernel looks at the descriptor when it arms.
 //

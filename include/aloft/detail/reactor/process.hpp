@@ -31,8 +31,8 @@ inline atomic<unsigned>& fork_generation() noexcept {
     return generation;
 }
 
-/// From the system directly, so that the block is no part of other large pages. What is not offered for
-/// it costs time only.
+/// From the system directly, so that the block is no part of other large pages. What is not offered
+/// for it costs time only.
 inline void* map_slab(std::size_t bytes, bool large_pages) noexcept {
     constexpr int protection = PROT_READ | PROT_WRITE;
     void* const room = ::mmap(nullptr, 2 * bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -41,8 +41,7 @@ inline void* map_slab(std::size_t bytes, bool large_pages) noexcept {
     }
     auto* const begin = static_cast<std::byte*>(room);
     const std::size_t before = bytes - reinterpret_cast<std::uintptr_t>(begin) % bytes;
-    std::byte* const slab =
-        begin + before; // the upper half of an aligned one: they lie side by side
+    std::byte* const slab = begin + before; // if that is aligned, the upper half: side by side
     (void)::munmap(begin, before);
     if (before < bytes) {
         (void)::munmap(slab + bytes, bytes - before);

@@ -8,9 +8,9 @@
 // comes is behind this call.
 //
 // The option changes nothing for recv(), and recvmsg() gets one more control message. A socket that
-// gives others with its data (time stamps) is not asked again. Nor is one that has been given to the kernel's
-// TLS. Should that happen later, a record that is no data ends the read with EIO, as with recv(), but
-// once: it has been taken.
+// gives others with its data (time stamps) is not asked again, and one that has been given to the
+// kernel's TLS is never asked. Should that happen later, a record that is no data ends the read with
+// EIO, as with recv(), but once: it has been taken.
 #pragma once
 
 #include <aloft/detail/reactor/epoll_calls.hpp>

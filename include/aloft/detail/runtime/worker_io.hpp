@@ -15,9 +15,9 @@
 // with others: among others it makes one of them in a run, and goes on behind those with its result.
 // Where nothing is handed over in batches (reactor::joins_batch) it makes 64.
 //
-// On epoll an operation that need not wait ends where its task's worker submits it, and the task goes on:
-// what the call has brought into the cache is used at once. A task that never has to wait goes behind
-// the others after eight of these, or fewer beside attempts.
+// On epoll an operation that need not wait ends where its task's worker submits it, and the task goes
+// on: what the call has brought into the cache is used at once. A task that never has to wait goes
+// behind the others after eight of these, or fewer beside attempts.
 #pragma once
 
 #include <aloft/detail/runtime/worker.hpp>
