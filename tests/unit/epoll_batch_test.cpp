@@ -171,7 +171,7 @@ TEST_CASE("what has been in a batch for long is looked at as a whole") {
 
 TEST_CASE("what lies in a batch does not time out") {
     const no_leaked_descriptors descriptors;
-    const time_limit limit{0, 20'000'000};
+    const time_limit limit{0, 1}; // over before anybody looks
     with_batch_left(
         [&](epoll_reactor& reactor) {
             auto all = std::make_unique<crowd>(reactor, 100, &limit);
@@ -179,7 +179,6 @@ TEST_CASE("what lies in a batch does not time out") {
             return all;
         },
         [](epoll_reactor& reactor, crowd& all, std::size_t ended) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(25));
             while (ended < all.waiting.size()) {
                 ended += poll_once(reactor, no_deadline);
             }

@@ -129,3 +129,34 @@ TEST_CASE("a yielder, a busy socket, a forking tree, timers and posts do not sta
     }
     CHECK(seen.trees.load() > 0);
 }
+
+TEST_CASE("a task whose operations never have to wait lets others have their turn") {
+    const no_leaked_descriptors descriptors;
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
+    auto listener = aloft::tcp_listener::bind(aloft::endpoint("127.0.0.1", 0));
+    auto [near, far] =
+        sync_wait(rt, aloft::when_all(aloft::tcp_stream::connect(listener.local_endpoint()),
+                                      listener.accept()));
+    constexpr int wanted = 50;
+    int turns = 0; // of one worker
+    auto takes_turns = [&]() -> task<> {
+        while (turns < wanted) {
+            ++turns;
+            co_await aloft::yield();
+        }
+    };
+    auto never_waits = [](aloft::tcp_stream& out, aloft::tcp_stream& in, int& others) -> task<int> {
+        std::array<std::byte, 1> byte{};
+        int operations = 0;
+        for (; others < wanted && operations < 100'000; operations += 2) {
+            co_await out.write_all(byte);
+            co_await in.read_exact(byte); // is there: it went through the loopback device
+        }
+        co_return operations;
+    };
+    auto busy = spawn(rt, never_waits(near, far, turns));
+    auto other = spawn(rt, takes_turns());
+    CHECK(sync_wait(rt, busy) < 100'000);
+    sync_wait(rt, other);
+    CHECK(turns == wanted);
+}
