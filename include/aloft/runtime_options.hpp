@@ -65,7 +65,7 @@ public:
 
     /// After how long inside one task a worker is taken for a hog. When all workers are hogs and work
     /// waits, spare workers join in until that is over, so that the operating system shares the
-    /// processors between the long tasks and all others. Default 2 ms.
+    /// processors between the long tasks and all others. Default 1 ms.
     runtime_options& hog_after(std::chrono::nanoseconds duration) noexcept {
         hog_after_ = duration;
         return *this;
@@ -120,7 +120,7 @@ private:
     aloft::backend backend_ = aloft::backend::automatic;
     unsigned ring_entries_ = 256;
     std::size_t blocking_threads_ = 512;
-    std::chrono::nanoseconds hog_after_{2'000'000};
+    std::chrono::nanoseconds hog_after_{1'000'000};
     std::size_t spare_workers_ = 4;
     std::chrono::nanoseconds spin_{0};
     std::vector<unsigned> affinity_;

@@ -20,6 +20,10 @@
 // processor does it when it has its turn: with more hogs than processors that can be some slices of
 // the scheduler away, 4 ms each where its clock ticks 250 times a second. On epoll any thread sees them.
 //
+// Workers ask the system for short turns on a processor, and the watcher for shorter ones; a stuck
+// worker loses that until it is no longer stuck (time_slice.hpp). So whoever wakes for the others, a
+// spare worker above all, goes before the hogs, and does not wait for the scheduler's clock.
+//
 // It also looks after memory: what the depot of frames has not used for a second goes back.
 //
 // 1. While a worker is running, the watcher ticks; when all sleep, so does the watcher, and nothing is
@@ -34,6 +38,7 @@
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/start_thread.hpp>
+#include <aloft/detail/reactor/time_slice.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/worker.hpp>
 
@@ -83,6 +88,7 @@ public:
     }
 
 private:
+    static constexpr clock_ns turn = 100'000; // on a processor: the least that Linux gives
     static constexpr clock_ns normal_pause = 1'000'000;
     static constexpr clock_ns calm_pause = 2'000'000;
     static constexpr clock_ns helping_pause = 200'000;
@@ -94,6 +100,7 @@ private:
     struct observation {
         std::uint64_t activity = 0;
         clock_ns since = 0; // when this activity was seen first
+        bool stuck = false;
     };
 
     /// What a round found.
@@ -108,6 +115,8 @@ private:
     };
 
     void run() noexcept {
+        time_slice slice;
+        slice.begin(turn);
         depot.add_trimmer();
         bool go_on = true;
         while (go_on) {
@@ -179,6 +188,9 @@ private:
             const bool changed = activity != std::exchange(seen.activity, activity);
             if (changed) {
                 seen.since = now;
+                if (std::exchange(seen.stuck, false)) {
+                    each.slice().shorten();
+                }
             }
             if (worker::is_parked(activity)) {
                 found.all_hogs = found.all_hogs && each.is_spare();
@@ -189,6 +201,9 @@ private:
             if (changed) {
                 found.all_hogs = false;
                 continue;
+            }
+            if (!std::exchange(seen.stuck, true)) {
+                each.slice().lengthen();
             }
             found.all_hogs = found.all_hogs && now - seen.since >= hog_after_;
             if (each.holds_operations() && !std::exchange(fenced, true)) {

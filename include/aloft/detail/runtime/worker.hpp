@@ -33,6 +33,7 @@
 #include <aloft/detail/coro/local_worker.hpp>
 #include <aloft/detail/coro/transfer.hpp>
 #include <aloft/detail/reactor/reactor.hpp>
+#include <aloft/detail/reactor/time_slice.hpp>
 #include <aloft/detail/reactor/timers.hpp>
 #include <aloft/detail/runtime/shared_work.hpp>
 
@@ -109,6 +110,9 @@ public:
         return timers_.next();
     }
 
+    /// What the system is told about its thread.
+    [[nodiscard]] time_slice& slice() noexcept { return slice_; }
+
     /// Asks for a fairness round, whatever was learned about how seldom it is needed.
     void want_look() noexcept { attention_.fetch_or(look_wanted, std::memory_order_relaxed); }
 
@@ -177,6 +181,7 @@ public:
     [[nodiscard]] bool call_joins_batch() const noexcept;
 
     void run() noexcept {
+        slice_.begin(turn);
         while (!spare_ || take_part()) {
             work_node* const node = next();
             if (node == nullptr) {
@@ -192,6 +197,7 @@ public:
             tick_ += static_cast<std::uint64_t>(runs - direct_runs);
         }
         release_thread_frames();
+        slice_.end();
     }
 
 private:
@@ -391,6 +397,7 @@ private:
 
     // ---- shutdown ----
 
+    static constexpr clock_ns turn = 200'000; // on a processor
     static constexpr int budget_of_run = 64;
     static constexpr int budget_among_others = 1;
     static constexpr int price_of_operation = 8;
@@ -450,6 +457,7 @@ private:
     std::uint64_t high_turns_ = 0;
     int ready_first_ = 0;
     bool retired_ = false; // next() gave nothing because hogs are over
+    time_slice slice_;
     timers timers_;
     std::unique_ptr<reactor> reactor_;
 };
