@@ -60,8 +60,9 @@ public:
             }
         }
         for (; bottom != end; ++bottom) {
-            nodes_[slot_of(bottom)].store(&next(), memory_order_relaxed);
-            tags_[slot_of(bottom)] = tag;
+            slot& free = slot_of(bottom);
+            free.node.store(&next(), memory_order_relaxed);
+            free.tag = tag;
         }
         // order(deque.bottom): release; the slots and the nodes become visible to thieves
         bottom_.store(end, memory_order_release);
@@ -73,7 +74,7 @@ public:
     [[nodiscard]] work_node* pop_tagged(const void* tag, Fence&& fence) noexcept {
         const std::int64_t bottom = bottom_.load(memory_order_relaxed) - 1;
         // If it is empty, the tag is an old one. It may be ours all the same: take_last decides.
-        return tags_[slot_of(bottom)] == tag ? take_last(bottom, fence) : nullptr;
+        return slot_of(bottom).tag == tag ? take_last(bottom, fence) : nullptr;
     }
 
     /// Owner: the item pushed last, or nullptr. fence() is called between bottom_ and top_, see 4.
@@ -101,7 +102,7 @@ public:
             // order(deque.top): acq_rel; what is below `end` is ours
         } while (!top_.compare_exchange_weak(top, end, memory_order_acq_rel, memory_order_relaxed));
         for (; top < end; ++top) { // nobody else writes slots
-            taken.push(*nodes_[slot_of(top)].load(memory_order_relaxed));
+            taken.push(*slot_of(top).node.load(memory_order_relaxed));
         }
     }
 
@@ -131,7 +132,7 @@ public:
         if (top >= bottom) {
             return nullptr;
         }
-        work_node* const oldest = nodes_[slot_of(top)].load(memory_order_relaxed);
+        work_node* const oldest = slot_of(top).node.load(memory_order_relaxed);
         // order(deque.top): release; the slot has been read and may be overwritten
         return top_.compare_exchange_strong(top, top + 1, memory_order_acq_rel,
                                             memory_order_relaxed)
@@ -155,28 +156,34 @@ private:
         fence();
         std::int64_t top = top_.load(memory_order_relaxed);
         if (top < bottom) [[likely]] {
-            return nodes_[slot_of(bottom)].load(memory_order_relaxed);
+            return slot_of(bottom).node.load(memory_order_relaxed);
         }
         work_node* last = nullptr;
         // order(deque.top): acq_rel; decides the race for the last item
         if (top == bottom && top_.compare_exchange_strong(top, top + 1, memory_order_acq_rel,
                                                           memory_order_relaxed)) {
-            last = nodes_[slot_of(bottom)].load(memory_order_relaxed);
+            last = slot_of(bottom).node.load(memory_order_relaxed);
         }
         // order(deque.bottom): release; a thief that reads it sees the slots below
         bottom_.store(bottom + 1, memory_order_release);
         return last;
     }
 
-    [[nodiscard]] static constexpr std::size_t slot_of(std::int64_t position) noexcept {
-        return static_cast<std::size_t>(position) % deque_capacity;
+    /// Side by side: as two arrays whose length is a multiple of 4 KiB, they would have a processor take
+    /// a load of one for a load of what was just written to the other.
+    struct slot {
+        atomic<work_node*> node{nullptr};
+        const void* tag = nullptr; // the owner's
+    };
+
+    [[nodiscard]] slot& slot_of(std::int64_t position) noexcept {
+        return slots_[static_cast<std::size_t>(position) % deque_capacity];
     }
 
     alignas(cacheline_bytes) atomic<std::int64_t> top_{0};
     alignas(cacheline_bytes) atomic<std::int64_t> bottom_{0};
     std::int64_t end_ = capacity; // the owner's
-    std::array<atomic<work_node*>, deque_capacity> nodes_{};
-    std::array<const void*, deque_capacity> tags_{}; // the owner's
+    std::array<slot, deque_capacity> slots_{};
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail
