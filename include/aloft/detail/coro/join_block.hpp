@@ -126,7 +126,7 @@ private:
                 static_cast<promise_base*>(node)->set_siblings_ended(ended);
                 return node->coroutine;
             }
-            ++here->direct_runs;
+            here->return_direct_run();
         }
         const std::coroutine_handle<> parent = block.armed_.parent;
         // order(join_block.remaining): acq_rel; the children's results become visible to the parent

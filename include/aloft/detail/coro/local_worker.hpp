@@ -110,22 +110,42 @@ struct local_worker {
         return forks.pop_tagged(tag, [this] { fence_lightly(); });
     }
 
-    /// Whether one more coroutine may be run right away. If there is none, it is to be given back.
-    [[nodiscard]] ALOFT_ALWAYS_INLINE bool spend_direct_run() noexcept {
-        if (--direct_runs >= 0) [[likely]] {
-            return true;
+    /// Whether one more coroutine may be run right away. If there is none, it is to be given back. A
+    /// child that goes on where its sibling ended costs one direct run, what anybody else resumes
+    /// costs as many as a look of the scheduler.
+    [[nodiscard]] ALOFT_ALWAYS_INLINE bool spend_direct_run(std::int32_t price = 1) noexcept {
+        const std::int32_t left = direct_runs_.load(memory_order_relaxed) - price;
+        if (left < 0) [[unlikely]] {
+            return false;
         }
-        direct_runs = 0;
-        return false;
+        direct_runs_.store(left, memory_order_relaxed);
+        return true;
+    }
+    ALOFT_ALWAYS_INLINE void return_direct_run() noexcept {
+        direct_runs_.store(direct_runs_.load(memory_order_relaxed) + 1, memory_order_relaxed);
+    }
+    void allow_direct_runs(std::int32_t count) noexcept {
+        direct_runs_.store(count, memory_order_relaxed);
+    }
+    [[nodiscard]] std::int32_t direct_runs() const noexcept {
+        return direct_runs_.load(memory_order_relaxed);
     }
 
+    /// Any thread: the scheduler is to have a look. In vain if the owner spends one at this moment.
+    void cut_direct_runs() noexcept { direct_runs_.store(0, memory_order_relaxed); }
+
+    static constexpr std::int32_t direct_runs_of_look = 4;
     static constexpr std::size_t many_forks = deque_capacity < 16 ? 2 : deque_capacity / 8;
     static constexpr std::size_t fork_batch = many_forks / 2; // others get to see so many at once
 
     executor* const exec;
     const atomic<std::uint64_t>* const idle_state;
+
+private:
     /// How many more coroutines may be run one after the other before the scheduler has a look.
-    std::int32_t direct_runs = 0; // not below 0
+    atomic<std::int32_t> direct_runs_{0}; // not below 0
+
+public:
     /// What has run here lately took less time than waking another worker and moving there takes.
     bool runs_are_short = false;
     deque forks;

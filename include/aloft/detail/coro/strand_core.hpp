@@ -138,13 +138,8 @@ private:
 
     /// A turn counts as any other run between two of the worker's fairness rounds.
     [[nodiscard]] static bool may_go_on(std::uint32_t turns, local_worker* here) noexcept {
-        if (turns >= most_turns || (here != nullptr && here->direct_runs == 0)) {
-            return false;
-        }
-        if (here != nullptr) {
-            --here->direct_runs;
-        }
-        return true;
+        return turns < most_turns &&
+               (here == nullptr || here->spend_direct_run(local_worker::direct_runs_of_look));
     }
 
     /// False: there is nothing more, and the strand is idle.

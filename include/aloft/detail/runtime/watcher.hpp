@@ -202,6 +202,7 @@ private:
                 found.all_hogs = false;
                 continue;
             }
+            each.cut_direct_runs();
             if (!std::exchange(seen.stuck, true)) {
                 each.slice().lengthen();
             }

@@ -7,8 +7,8 @@
 // worker_lanes.hpp says when it has its turn. A fairness round every few tens of microseconds makes
 // sure that none of them starves: it looks at answers and timers, hands submissions to the kernel,
 // lets a few of the ready ones go before newer forks, and takes from the inject queue and the oldest
-// fork in turns. How many tasks may run between two such rounds follows from how long they took,
-// the kernel's time for their operations apart.
+// fork in turns, the latter less often where it forks on. How many tasks may run between two such
+// rounds follows from how long they took, the kernel's time for their operations apart.
 //
 // 1. forks, ready, reactor_ and timers_ are used by the owner as owner; other workers use only their
 //    members for other threads: a searching worker takes forks, ready work, answers and due timers.
@@ -191,10 +191,15 @@ public:
                 break;
             }
             budget_ = budget_of_run;
-            const auto runs = static_cast<std::int32_t>(next_look_ - tick_);
-            direct_runs = runs;
+            const auto runs = static_cast<std::int32_t>(next_look_ - tick_) * direct_runs_of_look;
+            allow_direct_runs(runs);
             resume_chain(node->coroutine);
-            tick_ += static_cast<std::uint64_t>(runs - direct_runs);
+            const std::int32_t used = runs - direct_runs();
+            tick_ +=
+                static_cast<std::uint64_t>(used + direct_runs_of_look - 1) / direct_runs_of_look;
+            if (std::exchange(ran_oldest_, false)) {
+                oldest_pause_ = used > 0 ? oldest_pause_of_trees : 1;
+            }
         }
         release_thread_frames();
         slice_.end();
@@ -288,12 +293,20 @@ private:
         if (looks_ % 4 == 0) {
             return take_injected(1);
         }
-        if (looks_ % 4 == 2) {
-            work_list oldest;
-            forks.take_oldest(oldest, 1);
-            return oldest.pop();
+        if (looks_ % 4 == 2 && --oldest_pause_ <= 0) {
+            return take_oldest();
         }
         return looks_ % 4 == 3 ? take_from(shared_.background) : nullptr;
+    }
+
+    /// Nothing but newer forks may have had their turn for long. When the oldest one proves to be a tree,
+    /// which forks on, the next such turn is later: every tree that is begun holds its frames until the
+    /// end of those above it, and a cache holds few of them.
+    [[nodiscard]] work_node* take_oldest() noexcept {
+        work_list oldest;
+        forks.take_oldest(oldest, 1);
+        ran_oldest_ = !oldest.empty();
+        return oldest.pop();
     }
 
     /// What tasks take is measured from here: the kernel's time for a batch of operations tells
@@ -405,6 +418,7 @@ private:
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
     static constexpr std::uint64_t most_runs_between_looks = 256;
+    static constexpr int oldest_pause_of_trees = 8;
     static constexpr std::uint64_t short_from_interval = 8; // at most some 5 us each
     static constexpr clock_ns short_find = 1'000;
     static constexpr clock_ns gathering_time = 2'500;
@@ -456,6 +470,8 @@ private:
     atomic<unsigned char> attention_{high_waits}; // it has not looked yet
     std::uint64_t high_turns_ = 0;
     int ready_first_ = 0;
+    int oldest_pause_ = 1; // in groups of four fairness rounds
+    bool ran_oldest_ = false;
     bool retired_ = false; // next() gave nothing because hogs are over
     time_slice slice_;
     timers timers_;

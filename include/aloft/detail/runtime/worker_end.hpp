@@ -92,7 +92,7 @@ inline void worker::run_what_is_left() noexcept {
             return;
         }
         budget_ = 0;
-        direct_runs = 0;
+        allow_direct_runs(0);
         resume_chain(node->coroutine);
     }
 }

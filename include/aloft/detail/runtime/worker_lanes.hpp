@@ -8,7 +8,9 @@
 //
 // 1. While the worker knows of high work, it takes from there at each look for work, but for these: of
 //    64 looks one is background's, if there is any, and three more are normal's; and in every fourth
-//    fairness round one item each comes from the inject queue, the oldest fork and background's queue.
+//    fairness round one item each comes from the inject queue and background's queue, and the oldest
+//    fork has its turn there or, where that was a tree, in every 32nd. Four children that go on where
+//    their siblings ended count as one look.
 //    So the oldest background item waits for at most 64 looks of one worker that finds high work each
 //    time, and normal work gets one look of 16 at least. Where there is only normal work, background
 //    gets an item in four fairness rounds, of at most 256 looks each: the bound is 1024 looks. What is
