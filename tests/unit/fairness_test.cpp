@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -159,4 +160,59 @@ TEST_CASE("a task whose operations never have to wait lets others have their tur
     CHECK(sync_wait(rt, busy) < 100'000);
     sync_wait(rt, other);
     CHECK(turns == wanted);
+}
+
+TEST_CASE("children that run one after the other give way, however long they take") {
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
+    sync_wait(rt, fork(14));      // it has seen that many of them take no time
+    constexpr int children = 100; // not so many that they are shared, in front of the other one
+    std::atomic<bool> other_ran{false};
+    std::atomic<int> ended{0};
+    auto child = [&]() -> task<> {
+        const auto end = std::chrono::steady_clock::now() + 5ms;
+        while (!other_ran.load() && std::chrono::steady_clock::now() < end) {
+        }
+        ended.fetch_add(1);
+        co_return;
+    };
+    auto parent = [&]() -> task<> {
+        std::vector<task<>> all;
+        for (int i = 0; i < children; ++i) {
+            all.push_back(child());
+        }
+        co_await aloft::when_all(std::move(all));
+    };
+    auto family = spawn(rt, parent());
+    wait_until([&] { return ended.load() > 0; });
+    auto other = spawn(rt, [&] {
+        other_ran.store(true);
+        return ended.load();
+    });
+    CHECK(sync_wait(rt, other) < children);
+    sync_wait(rt, family);
+    CHECK(ended.load() == children);
+}
+
+TEST_CASE("forks that lie below a tree that always forks have their turn") {
+    runtime rt(runtime_options{}.threads(1).spare_workers(0));
+    constexpr int wanted = 50;
+    int ran = 0; // on one worker
+    auto below = [&]() -> task<> {
+        ++ran;
+        co_return;
+    };
+    auto above = [&]() -> task<> {
+        std::vector<aloft::join_handle<>> handles;
+        for (int i = 0; i < wanted; ++i) {
+            handles.push_back(spawn(below()));
+        }
+        while (ran < wanted) {
+            co_await fork(10);
+        }
+        for (auto& each : handles) {
+            co_await each;
+        }
+    };
+    sync_wait(rt, above());
+    CHECK(ran == wanted);
 }
