@@ -59,6 +59,7 @@ set(not_here
     poll # there is no readiness of foreign handles
     quiet # counts context switches in /proc
     signal # windows_signal
+    time_slice # what Linux lets a thread ask for
 )
 
 set(without_runtime coroutine_layer)

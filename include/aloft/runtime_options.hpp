@@ -88,6 +88,17 @@ public:
         return *this;
     }
 
+    /// Whether workers and the watcher ask the system for short turns on a processor, so that one which
+    /// wakes for I/O goes before threads that compute for long, be it a task of this runtime or
+    /// another program; nobody's share of the processors changes. Linux 6.12 and later; elsewhere
+    /// nothing happens. Threads and processes that a task starts inherit the short turns. Default:
+    /// unless the process is under a seccomp filter, which might end it for that call
+    /// (sched_setattr): true says that the filter allows or refuses it, as those of containers do.
+    runtime_options& short_turns(bool wanted) noexcept {
+        short_turns_ = wanted;
+        return *this;
+    }
+
     /// The processors on which the workers stay, by the system's numbers: worker i on processor
     /// i modulo their count. Spare workers, the watcher and the blocking pool's threads are left to
     /// the system. Default: none stays anywhere.
@@ -112,6 +123,7 @@ public:
     [[nodiscard]] std::chrono::nanoseconds hog_after() const noexcept { return hog_after_; }
     [[nodiscard]] std::size_t spare_workers() const noexcept { return spare_workers_; }
     [[nodiscard]] std::chrono::nanoseconds spin() const noexcept { return spin_; }
+    [[nodiscard]] std::optional<bool> short_turns() const noexcept { return short_turns_; }
     [[nodiscard]] const std::vector<unsigned>& affinity() const noexcept { return affinity_; }
     [[nodiscard]] const unhandled_handler& on_unhandled() const noexcept { return unhandled_; }
 
@@ -123,6 +135,7 @@ private:
     std::chrono::nanoseconds hog_after_{1'000'000};
     std::size_t spare_workers_ = 4;
     std::chrono::nanoseconds spin_{0};
+    std::optional<bool> short_turns_;
     std::vector<unsigned> affinity_;
     unhandled_handler unhandled_;
 };

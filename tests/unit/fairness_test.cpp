@@ -197,14 +197,14 @@ TEST_CASE("forks that lie below a tree that always forks have their turn") {
     runtime rt(runtime_options{}.threads(1).spare_workers(0));
     constexpr int wanted = 50;
     int ran = 0; // on one worker
-    auto below = [&]() -> task<> {
+    auto below = [&](int depth) -> task<> {
+        co_await fork(depth);
         ++ran;
-        co_return;
     };
     auto above = [&]() -> task<> {
         std::vector<aloft::join_handle<>> handles;
         for (int i = 0; i < wanted; ++i) {
-            handles.push_back(spawn(below()));
+            handles.push_back(spawn(below(i % 2 * 3))); // some are trees themselves
         }
         while (ran < wanted) {
             co_await fork(10);

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
 // What a runtime tells the system of its threads: short turns for who serves others, the usual ones for
-// a hog and for whatever a task starts. Everything here is read back from the kernel.
+// a hog and for the blocking pool. Everything here is read back from the kernel.
 #include <aloft/detail/reactor/time_slice.hpp>
 
 #include <aloft/offload.hpp>
 #include <aloft/runtime.hpp>
+#include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/yield.hpp>
 
 #include <support/hang_guard.hpp>
-#include <support/wait_until.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <thread>
 
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using aloft::runtime;
@@ -70,68 +71,77 @@ bool is_known(std::uint64_t& usual) {
         SKIP("this system does not let a thread say how long its turns are");                      \
     }
 
-task<std::uint64_t> turn_here() {
-    co_return turn_of_this_thread();
+runtime_options with_short_turns() {
+    return runtime_options().short_turns(true);
 }
 
-task<std::uint64_t> turn_of_a_new_thread() {
-    std::uint64_t turn = 0;
-    apart([&] { turn = turn_of_this_thread(); });
+/// What this worker has when nobody takes it for a hog, which a busy machine can make of it.
+task<std::uint64_t> turn_here(std::uint64_t usual) {
+    std::uint64_t turn = turn_of_this_thread();
+    while (turn >= usual) {
+        co_await aloft::yield();
+        turn = turn_of_this_thread();
+    }
     co_return turn;
 }
 
-task<bool> child_process_has(std::uint64_t turn) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::_exit(turn_of_this_thread() == turn ? 0 : 1);
-    }
-    int status = -1;
-    const bool ended = ::waitpid(child, &status, 0) == child;
-    co_return ended ? status == 0 : false;
-}
-
 /// Computes until the watcher has noticed, and then comes by until it has noticed that.
-task<bool> be_a_hog(std::uint64_t usual) {
-    const std::uint64_t before = turn_of_this_thread();
+task<> be_a_hog(std::uint64_t usual) {
+    const std::uint64_t before = co_await turn_here(usual);
     while (turn_of_this_thread() != usual) {
     }
-    const int hog = ::gettid();
-    while (attributes_of(hog).turn != before) {
+    while (turn_of_this_thread() != before) {
         co_await aloft::yield();
     }
-    co_return before < usual;
+}
+
+task<std::uint64_t> turn_in_the_blocking_pool() {
+    const auto turn = [] { return turn_of_this_thread(); };
+    co_return co_await aloft::offload(turn);
 }
 
 } // namespace
 
-TEST_CASE("workers ask for short turns, and what they start does not", "[time_slice]") {
+TEST_CASE("workers ask for short turns", "[time_slice]") {
     REQUIRE_TURNS(usual);
-    runtime rt(runtime_options().threads(2));
-    REQUIRE(sync_wait(rt, turn_here()) < usual);
-    REQUIRE(sync_wait(rt, turn_of_a_new_thread()) == usual);
-    REQUIRE(sync_wait(rt, child_process_has(usual)));
+    runtime rt(with_short_turns().threads(2));
+    REQUIRE(sync_wait(rt, turn_here(usual)) < usual);
     REQUIRE(turn_of_this_thread() == usual);
+    REQUIRE(sync_wait(rt, turn_in_the_blocking_pool()) == usual); // a worker started that thread
+}
+
+TEST_CASE("nobody asks when the user says so", "[time_slice]") {
+    REQUIRE_TURNS(usual);
+    runtime rt(runtime_options().short_turns(false).threads(1));
+    REQUIRE(sync_wait(rt, [](std::uint64_t) -> task<std::uint64_t> {
+                co_return turn_of_this_thread();
+            }(usual)) == usual);
 }
 
 TEST_CASE("a hog has the usual turns until it comes by", "[time_slice]") {
     REQUIRE_TURNS(usual);
-    runtime rt(runtime_options().threads(1).spare_workers(0));
-    REQUIRE(sync_wait(rt, be_a_hog(usual)));
+    runtime rt(with_short_turns().threads(1).spare_workers(0));
+    sync_wait(rt, be_a_hog(usual));
 }
 
-TEST_CASE("threads of the blocking pool have the usual turns", "[time_slice]") {
+TEST_CASE("a spare worker, which the watcher starts, has a worker's turns", "[time_slice]") {
     REQUIRE_TURNS(usual);
-    runtime rt(runtime_options().threads(1));
-    const auto turn = [] { return turn_of_this_thread(); };
-    REQUIRE(sync_wait(rt, [](auto f) -> task<std::uint64_t> {
-                co_return co_await aloft::offload(f);
-            }(turn)) == usual);
+    runtime rt(with_short_turns().threads(1).spare_workers(1));
+    std::atomic<bool> over{false};
+    auto hog = aloft::spawn(rt, [&] {
+        while (!over.load()) {
+        }
+    });
+    const std::uint64_t worker = sync_wait(rt, turn_here(usual)); // on the spare one
+    over.store(true);
+    sync_wait(rt, hog);
+    REQUIRE(worker == sync_wait(rt, turn_here(usual)));
 }
 
 TEST_CASE("a slice changes nothing but the length of turns", "[time_slice]") {
     REQUIRE_TURNS(usual);
     apart([&] {
-        const auto self = static_cast<id_t>(::gettid());
+        const auto self = static_cast<id_t>(::syscall(SYS_gettid));
         CHECK(::setpriority(PRIO_PROCESS, self, 3) == 0);
         time_slice slice;
         slice.begin(200'000);
@@ -149,21 +159,23 @@ TEST_CASE("a slice changes nothing but the length of turns", "[time_slice]") {
         slice.end();
         slice.lengthen();
         CHECK(turn_of_this_thread() == 200'000);
+
+        // A thread inherits its turns from the one that starts it, and its policy may still be changed.
+        apart([&] {
+            CHECK(turn_of_this_thread() == 200'000);
+            time_slice own;
+            own.begin(150'000);
+            CHECK(turn_of_this_thread() == 150'000);
+            own.lengthen();
+            CHECK(turn_of_this_thread() == usual);
+        });
+        const sched_param none{};
+        CHECK(::sched_setscheduler(this_thread, SCHED_BATCH, &none) == 0);
     });
 }
 
-TEST_CASE("who has shorter turns, or another policy, is left alone", "[time_slice]") {
+TEST_CASE("who has another policy is left alone", "[time_slice]") {
     REQUIRE_TURNS(usual);
-    apart([] {
-        scheduling_attributes wish = attributes_of(this_thread);
-        wish.turn = 150'000;
-        wish.write(this_thread);
-        time_slice slice;
-        slice.begin(200'000);
-        CHECK(turn_of_this_thread() == 150'000);
-        slice.lengthen();
-        CHECK(turn_of_this_thread() == 150'000);
-    });
     apart([] {
         const sched_param none{};
         CHECK(::sched_setscheduler(this_thread, SCHED_BATCH, &none) == 0);
@@ -174,21 +186,8 @@ TEST_CASE("who has shorter turns, or another policy, is left alone", "[time_slic
         CHECK(after.policy == SCHED_BATCH);
         CHECK(after.turn == before.turn);
         CHECK(after.flags == before.flags);
+        slice.lengthen();
+        slice.shorten();
+        CHECK(attributes_of(this_thread).policy == SCHED_BATCH);
     });
-}
-
-TEST_CASE("children of a thread with priority keep it", "[time_slice]") {
-    REQUIRE_TURNS(usual);
-    bool allowed = false;
-    int nice_of_child = 0;
-    apart([&] {
-        allowed = ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), -3) == 0;
-        time_slice slice;
-        slice.begin(200'000);
-        apart([&] { nice_of_child = attributes_of(this_thread).nice; });
-    });
-    if (!allowed) {
-        SKIP("it takes a privilege to have priority");
-    }
-    REQUIRE(nice_of_child == -3);
 }

@@ -6,7 +6,8 @@
 // runtime's worker derives from local_worker; on every other thread there is none.
 //
 // 1. Everything here is used by the worker's own thread, except what the queues and the counters
-//    offer to others.
+//    offer to others, and cut_direct_runs(), which is the watcher's. The owner spends direct runs without
+//    a read-modify-write, so a cut may be lost; the next round of the watcher repeats it.
 // 2. Whoever makes work visible in a queue calls published() afterwards. That is the pusher's half
 //    of the sleep protocol (detail/runtime/idle.hpp): a fence between the queue and the word that
 //    says whether somebody sleeps.
@@ -131,8 +132,8 @@ struct local_worker {
         return direct_runs_.load(memory_order_relaxed);
     }
 
-    /// Any thread: the scheduler is to have a look. In vain if the owner spends one at this moment.
-    void cut_direct_runs() noexcept { direct_runs_.store(0, memory_order_relaxed); }
+    /// The watcher: the scheduler is to have a look. In vain if the owner spends one at this moment.
+    void cut_direct_runs() noexcept { direct_runs_.store(-1, memory_order_relaxed); }
 
     static constexpr std::int32_t direct_runs_of_look = 4;
     static constexpr std::size_t many_forks = deque_capacity < 16 ? 2 : deque_capacity / 8;
@@ -143,7 +144,7 @@ struct local_worker {
 
 private:
     /// How many more coroutines may be run one after the other before the scheduler has a look.
-    atomic<std::int32_t> direct_runs_{0}; // not below 0
+    atomic<std::int32_t> direct_runs_{0}; // below 0: cut
 
 public:
     /// What has run here lately took less time than waking another worker and moving there takes.

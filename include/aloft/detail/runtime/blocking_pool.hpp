@@ -19,6 +19,7 @@
 #include <aloft/detail/coro/executor.hpp>
 #include <aloft/detail/reactor/process.hpp>
 #include <aloft/detail/reactor/start_thread.hpp>
+#include <aloft/detail/reactor/time_slice.hpp>
 
 #include <condition_variable>
 #include <cstddef>
@@ -136,7 +137,11 @@ private:
             threads_.emplace_front();
             try {
                 threads_.front() = detail::start_thread(
-                    [](void* self) noexcept { static_cast<blocking_pool*>(self)->serve(); }, this);
+                    [](void* self) noexcept {
+                        time_slice::use_usual(); // a worker may have started it
+                        static_cast<blocking_pool*>(self)->serve();
+                    },
+                    this);
             } catch (...) {
                 threads_.pop_front();
                 throw;

@@ -59,7 +59,8 @@ public:
 
     ALOFT_COLD scheduler(chosen_reactors chosen, const runtime_options& options,
                          unhandled_handler handler)
-        : shared_(chosen.reactors.size(), options.spare_workers(), *this, options.spin().count()),
+        : shared_(chosen.reactors.size(), options.spare_workers(), *this, options.spin().count(),
+                  options.short_turns().value_or(system_calls_are_free())),
           threads_wanted_(chosen.reactors.size()),
           make_another_(std::move(chosen.make_another)),
           blocking_(options.blocking_threads()),

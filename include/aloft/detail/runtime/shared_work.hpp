@@ -67,11 +67,12 @@ private:
 
 struct shared_work {
     shared_work(std::size_t worker_count, std::size_t most_spares, executor& owner,
-                clock_ns longest_spin = 0)
+                clock_ns longest_spin = 0, bool with_short_turns = false)
         : idle(worker_count, worker_count + most_spares),
           exec(&owner),
           workers(worker_count + most_spares),
-          spin_for(longest_spin) {}
+          spin_for(longest_spin),
+          short_turns(with_short_turns) {}
 
     inject_queue inject;
     inject_queue high; // the two other classes of work: worker_lanes.hpp
@@ -87,6 +88,7 @@ struct shared_work {
     watch_signal watch;
     worker_set workers;      // owned by the scheduler
     const clock_ns spin_for; // runtime_options::spin
+    const bool short_turns;  // time_slice.hpp
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -116,7 +116,9 @@ private:
 
     void run() noexcept {
         time_slice slice;
-        slice.begin(turn);
+        if (shared_.short_turns) {
+            slice.begin(turn);
+        }
         depot.add_trimmer();
         bool go_on = true;
         while (go_on) {

@@ -181,7 +181,9 @@ public:
     [[nodiscard]] bool call_joins_batch() const noexcept;
 
     void run() noexcept {
-        slice_.begin(turn);
+        if (shared_.short_turns) {
+            slice_.begin(turn);
+        }
         while (!spare_ || take_part()) {
             work_node* const node = next();
             if (node == nullptr) {
@@ -194,11 +196,12 @@ public:
             const auto runs = static_cast<std::int32_t>(next_look_ - tick_) * direct_runs_of_look;
             allow_direct_runs(runs);
             resume_chain(node->coroutine);
-            const std::int32_t used = runs - direct_runs();
+            const bool cut = direct_runs() < 0;
+            const std::int32_t used = cut ? runs : runs - direct_runs();
             tick_ +=
                 static_cast<std::uint64_t>(used + direct_runs_of_look - 1) / direct_runs_of_look;
             if (std::exchange(ran_oldest_, false)) {
-                oldest_pause_ = used > 0 ? oldest_pause_of_trees : 1;
+                oldest_pause_ = used > 0 && !cut ? oldest_pause_of_trees : 1;
             }
         }
         release_thread_frames();
@@ -275,7 +278,7 @@ private:
             if (expected < look_often_enough) {
                 look_interval_ = (std::min)(look_interval_ * 2, most_runs_between_looks);
             } else if (expected > look_too_seldom) {
-                look_interval_ = (std::max)(look_interval_ / 4, std::uint64_t{4});
+                look_interval_ = (std::max)(look_interval_ / 4, std::uint64_t{1});
             }
         }
         runs_are_short = look_interval_ >= short_from_interval;
@@ -293,8 +296,11 @@ private:
         if (looks_ % 4 == 0) {
             return take_injected(1);
         }
-        if (looks_ % 4 == 2 && --oldest_pause_ <= 0) {
-            return take_oldest();
+        if (looks_ % 4 == 2) {
+            oldest_pause_ -= oldest_pause_ > 0 ? 1 : 0;
+            if (oldest_pause_ == 0) {
+                return take_oldest();
+            }
         }
         return looks_ % 4 == 3 ? take_from(shared_.background) : nullptr;
     }
