@@ -94,7 +94,7 @@ private:
     static constexpr clock_ns helping_pause = 200'000;
     static constexpr clock_ns shortest_pause = 30'000;
     static constexpr clock_ns trim_pause = 1'000'000'000;
-    static constexpr int rounds_until_calm = 200;
+    static constexpr int rounds_until_calm = 100;
     static constexpr int rounds_until_sleep = 8;
 
     struct observation {

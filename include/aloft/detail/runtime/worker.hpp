@@ -193,13 +193,15 @@ public:
                 break;
             }
             budget_ = budget_of_run;
-            const auto runs = static_cast<std::int32_t>(next_look_ - tick_) * direct_runs_of_look;
+            // Where runs are so long that looks cannot be often enough, each counts.
+            const std::int32_t per_look =
+                look_interval_ > fewest_runs_between_looks ? direct_runs_of_look : 1;
+            const auto runs = static_cast<std::int32_t>(next_look_ - tick_) * per_look;
             allow_direct_runs(runs);
             resume_chain(node->coroutine);
             const bool cut = direct_runs() < 0;
             const std::int32_t used = cut ? runs : runs - direct_runs();
-            tick_ +=
-                static_cast<std::uint64_t>(used + direct_runs_of_look - 1) / direct_runs_of_look;
+            tick_ += static_cast<std::uint64_t>((used + per_look - 1) / per_look);
             if (std::exchange(ran_oldest_, false)) {
                 oldest_pause_ = used > 0 && !cut ? oldest_pause_of_trees : 1;
             }
@@ -278,7 +280,7 @@ private:
             if (expected < look_often_enough) {
                 look_interval_ = (std::min)(look_interval_ * 2, most_runs_between_looks);
             } else if (expected > look_too_seldom) {
-                look_interval_ = (std::max)(look_interval_ / 4, std::uint64_t{1});
+                look_interval_ = (std::max)(look_interval_ / 4, fewest_runs_between_looks);
             }
         }
         runs_are_short = look_interval_ >= short_from_interval;
@@ -423,6 +425,7 @@ private:
     static constexpr clock_ns refuse_interval = 20'000'000;
     static constexpr clock_ns look_often_enough = 20'000;
     static constexpr clock_ns look_too_seldom = 60'000;
+    static constexpr std::uint64_t fewest_runs_between_looks = 4;
     static constexpr std::uint64_t most_runs_between_looks = 256;
     static constexpr int oldest_pause_of_trees = 8;
     static constexpr std::uint64_t short_from_interval = 8; // at most some 5 us each
