@@ -7,6 +7,7 @@
 #include <support/descriptors.hpp>
 #include <support/endings.hpp>
 #include <support/sockets.hpp>
+#include <support/system_call_filter.hpp>
 
 #include <aloft/file.hpp>
 #include <aloft/offload.hpp>
@@ -19,14 +20,11 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
-#include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -62,15 +60,7 @@ namespace {
 
 /// This process's calls of io_uring_setup fail from now on.
 [[nodiscard]] bool deny_io_uring(int error) {
-    std::array<sock_filter, 4> code{{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    }};
-    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return answer_calls(SYS_io_uring_setup, SECCOMP_RET_ERRNO | static_cast<unsigned>(error));
 }
 
 /// Gives the privileges up that make limits meaningless.

@@ -10,19 +10,25 @@
 #include <aloft/task.hpp>
 #include <aloft/yield.hpp>
 
+#include <support/child_process.hpp>
 #include <support/hang_guard.hpp>
+#include <support/system_call_filter.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
+#include <string>
 #include <thread>
 
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+using namespace test_support;
 using aloft::runtime;
 using aloft::runtime_options;
 using aloft::sync_wait;
@@ -85,6 +91,10 @@ task<std::uint64_t> turn_here(std::uint64_t usual) {
     co_return turn;
 }
 
+task<std::uint64_t> turn_at_once() {
+    co_return turn_of_this_thread();
+}
+
 /// Computes until the watcher has noticed, and then comes by until it has noticed that.
 task<> be_a_hog(std::uint64_t usual) {
     const std::uint64_t before = co_await turn_here(usual);
@@ -113,9 +123,31 @@ TEST_CASE("workers ask for short turns", "[time_slice]") {
 TEST_CASE("nobody asks when the user says so", "[time_slice]") {
     REQUIRE_TURNS(usual);
     runtime rt(runtime_options().short_turns(false).threads(1));
-    REQUIRE(sync_wait(rt, [](std::uint64_t) -> task<std::uint64_t> {
-                co_return turn_of_this_thread();
-            }(usual)) == usual);
+    REQUIRE(sync_wait(rt, turn_at_once()) == usual);
+}
+
+TEST_CASE("under a filter that might end the process nobody asks, unless the user says so") {
+    REQUIRE_TURNS(usual);
+    const child_answer unasked = run_in_child([usual]() -> std::string {
+        if (!answer_calls(SYS_sched_setattr, SECCOMP_RET_KILL_PROCESS)) {
+            return "skip";
+        }
+        runtime rt(runtime_options().threads(1));
+        return sync_wait(rt, turn_at_once()) == usual ? "usual" : "short";
+    });
+    if (unasked.says("skip")) {
+        SKIP("filters cannot be installed here");
+    }
+    CHECK(unasked.says("usual"));
+
+    const child_answer refused = run_in_child([usual]() -> std::string {
+        if (!answer_calls(SYS_sched_setattr, SECCOMP_RET_ERRNO | EPERM)) {
+            return "skip";
+        }
+        runtime rt(with_short_turns().threads(1));
+        return sync_wait(rt, turn_at_once()) == usual ? "usual" : "short";
+    });
+    CHECK(refused.says("usual"));
 }
 
 TEST_CASE("a hog has the usual turns until it comes by", "[time_slice]") {
