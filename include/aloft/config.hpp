@@ -6,7 +6,9 @@
 //    call, so that a chain of awaits would grow the stack: GCC without optimisation, and GCC under
 //    the address and thread sanitizers. GCC at -O1 and -Og cannot be told from -O2 by a macro; the
 //    CMake target and aloft.pc add -foptimize-sibling-calls there, anybody else adds that flag or
-//    defines ALOFT_TRAMPOLINE=1. Translation units with different values may be linked together:
+//    defines ALOFT_TRAMPOLINE=1. And MSVC before 19.50, which keeps the handle that await_suspend returns
+//    in the suspended frame, which another thread may have resumed and destroyed by then: here no
+//    await_suspend returns one. Translation units with different values may be linked together:
 //    no type's layout depends on it, and the functions that do are never shared between them.
 // 2. ALOFT_AWAIT_SUSPEND: clang before 19 may move an awaiter's escaped locals across the
 //    suspension when await_suspend is inlined, so there it stays out of line. Elsewhere
@@ -26,17 +28,10 @@
 //    may keep the address of a thread_local variable in the frame: there these are not inlined.
 // 6. ALOFT_OUT_OF_COROUTINE keeps loops out of the coroutine that awaits: GCC saves the registers that
 //    they need whenever the coroutine is entered.
-// 7. MSVC before 19.50 is refused: it keeps the handle that await_suspend returns in the suspended frame,
-//    which another thread may have resumed and destroyed by then. ALOFT_TRAMPOLINE does not help, as it
-//    returns a handle, too; a way around it would be one that nothing here can try. Later ones are let
-//    through, untested.
+// 7. MSVC is untested.
 #pragma once
 
 #include <aloft/version.hpp>
-
-#if defined(_MSC_VER) && !defined(__clang__) && _MSC_VER < 1950
-#error "aloft needs MSVC 19.50 or later: earlier ones use a coroutine's frame after its suspension"
-#endif
 
 /// ALOFT_COLD is for what runs once or hardly ever: it is made small, and compiled faster.
 #if defined(__GNUC__) || defined(__clang__)
@@ -89,6 +84,8 @@
 
 #ifndef ALOFT_TRAMPOLINE
 #if defined(__GNUC__) && !defined(__clang__) && (!defined(__OPTIMIZE__) || ALOFT_ASAN || ALOFT_TSAN)
+#define ALOFT_TRAMPOLINE 1
+#elif defined(_MSC_VER) && !defined(__clang__) && _MSC_VER < 1950
 #define ALOFT_TRAMPOLINE 1
 #else
 #define ALOFT_TRAMPOLINE 0

@@ -12,6 +12,8 @@
 #   cycle        includes form no cycle
 #   os           headers of an operating system only in detail/reactor and detail/surface
 #   length       public headers have at most 400 lines, detail headers at most 500
+#   suspend      no await_suspend is declared to return a handle, but suspend_result or transfer_result,
+#                which are none where the compiler may not get one (config.hpp, 1)
 #   order        each order(<edge>) in comments has a release end and an acquire end
 
 cmake_minimum_required(VERSION 3.25)
@@ -93,6 +95,9 @@ foreach(header IN LISTS headers)
     endif()
     if(NOT text MATCHES "(^|\n)#pragma once[ \t\r]*\n")
         violation("${header}" 1 once "no #pragma once")
+    endif()
+    if(text MATCHES "coroutine_handle<[^>]*>[ \n]+await_suspend\\(")
+        violation("${header}" 1 suspend "an await_suspend returns a handle, and not a suspend_result")
     endif()
 
     set(number 0)

@@ -61,10 +61,10 @@ template <transfer_mode Mode, class Parent>
 inline constexpr bool runs_at_once =
     Mode == transfer_mode::trampoline && !std::derived_from<Parent, promise_base>;
 
-/// What an await_suspend for a coroutine of Parent returns.
+/// What an await_suspend for a coroutine of Parent returns. With the trampoline never a handle, for which
+/// MSVC before 19.50 has no place but the suspended frame.
 template <transfer_mode Mode, class Parent>
-using suspend_result =
-    std::conditional_t<runs_at_once<Mode, Parent>, bool, std::coroutine_handle<>>;
+using suspend_result = std::conditional_t<runs_at_once<Mode, Parent>, bool, transfer_result<Mode>>;
 
 /// Goes on with `to`.
 template <transfer_mode Mode, class Parent>
@@ -83,7 +83,7 @@ template <transfer_mode Mode, class Parent>
 [[nodiscard]] ALOFT_ALWAYS_INLINE suspend_result<Mode, Parent> stay_suspended() noexcept {
     if constexpr (runs_at_once<Mode, Parent>) {
         return true;
-    } else {
+    } else if constexpr (Mode == transfer_mode::tail_call) {
         return std::noop_coroutine();
     }
 }
@@ -93,7 +93,7 @@ struct final_awaiter {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
 
     template <class Promise>
-    ALOFT_ALWAYS_INLINE std::coroutine_handle<>
+    ALOFT_ALWAYS_INLINE transfer_result<Mode>
     await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
         // Otherwise clang keeps the promise's address in a register from the coroutine's entry on.
         void* frame = ended.address();

@@ -3,8 +3,8 @@
 // Layer: L1 coro
 //
 // Where the compiler turns a returned handle into a tail call, transfer_to returns it. Where it
-// does not (ALOFT_TRAMPOLINE), the handle goes to a slot of the thread, await_suspend returns a
-// handle that does nothing, and the loop in resume_chain, at the bottom of the stack, picks it up.
+// does not (ALOFT_TRAMPOLINE), the handle goes to a slot of the thread, await_suspend returns
+// nothing, and the loop in resume_chain, at the bottom of the stack, picks it up.
 //
 // 1. Whoever resumes a coroutine of the library does it with resume_chain. A stranger who calls
 //    handle.resume() is safe too: with no loop below, trampoline_transfer runs one itself.
@@ -17,6 +17,7 @@
 #include <aloft/config.hpp>
 
 #include <coroutine>
+#include <type_traits>
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
@@ -81,13 +82,16 @@ ALOFT_NOINLINE inline void trampoline_transfer(std::coroutine_handle<> to) noexc
     exchange_next(to.address());
 }
 
+template <transfer_mode Mode>
+using transfer_result =
+    std::conditional_t<Mode == transfer_mode::tail_call, std::coroutine_handle<>, void>;
+
 /// The return value of an await_suspend that goes on with `to`.
 template <transfer_mode Mode>
-[[nodiscard]] ALOFT_ALWAYS_INLINE std::coroutine_handle<>
+[[nodiscard]] ALOFT_ALWAYS_INLINE transfer_result<Mode>
 transfer_to(std::coroutine_handle<> to) noexcept {
     if constexpr (Mode == transfer_mode::trampoline) {
         trampoline_transfer(to);
-        return std::noop_coroutine();
     } else {
         return to;
     }
