@@ -3,13 +3,24 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/reactor/socket_address.hpp>
+
+#if !ALOFT_SEPARATE
 #include <aloft/detail/surface/posix_address.hpp>
+#endif
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace aloft::inline ALOFT_ABI {
+namespace detail {
+
+[[nodiscard]] ALOFT_SEPARABLE raw_endpoint parse_address(std::string_view text, std::uint16_t port);
+[[nodiscard]] ALOFT_SEPARABLE raw_endpoint parse_endpoint(std::string_view text);
+[[nodiscard]] ALOFT_SEPARABLE std::string format_address(const raw_endpoint& raw);
+
+} // namespace detail
 
 /// Purpose: one end of a TCP or UDP conversation; a plain value, comparable.
 /// Thread safety: that of an int. Lifetime: owns everything.

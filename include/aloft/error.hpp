@@ -4,6 +4,11 @@
 #pragma once
 
 #include <aloft/config.hpp>
+#include <aloft/detail/base/throw_error.hpp>
+
+#if !ALOFT_SEPARATE
+#include <aloft/detail/base/throw_error_definitions.hpp>
+#endif
 
 #if defined(_WIN32)
 #include <aloft/detail/base/windows_error.hpp>
@@ -42,14 +47,6 @@ inline constexpr int interrupted_number = 995; // a call is not interrupted othe
 inline constexpr int canceled_number = ECANCELED;
 inline constexpr int interrupted_number = EINTR;
 #endif
-
-[[noreturn]] ALOFT_COLD inline void throw_error(std::error_code code, const std::string& what) {
-    throw std::system_error(code, what);
-}
-/// Apart, so that no string is made, and destroyed, where it is called.
-[[noreturn]] ALOFT_COLD inline void throw_error(std::error_code code, const char* what) {
-    throw_error(code, std::string(what));
-}
 
 [[noreturn]] ALOFT_COLD inline void throw_errno(int number, const std::string& what) {
     throw_error(system_error_code(number), what);

@@ -3,11 +3,12 @@
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/detail/surface/posix_resolve.hpp>
 #include <aloft/endpoint.hpp>
-#include <aloft/offload.hpp>
-#include <aloft/runtime.hpp>
 #include <aloft/task.hpp>
+
+#if !ALOFT_SEPARATE
+#include <aloft/detail/surface/posix_resolve.hpp>
+#endif
 
 #include <cstdint>
 #include <string>
@@ -18,9 +19,7 @@
 namespace aloft::inline ALOFT_ABI {
 
 /// The category of the resolver's own errors (EAI_*), such as an unknown host.
-[[nodiscard]] inline const std::error_category& resolve_category() noexcept {
-    return detail::resolve_errors();
-}
+[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_category() noexcept;
 
 /// Purpose: `co_await resolve("example.org", "https")` gives at least one endpoint, in the order in
 /// which to try them. The service is a name or a number.
@@ -30,18 +29,8 @@ namespace aloft::inline ALOFT_ABI {
 /// Cancellation: std::errc::operation_canceled if it had not begun when the task was stopped or the
 /// runtime ended; a look-up that runs is waited for.
 /// Cost: numeric addresses are parsed at once; names go to the blocking pool (getaddrinfo).
-[[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host, std::string service) {
-    std::vector<detail::raw_endpoint> found;
-    if (detail::look_up(host, service, true, found)) {
-        found.clear();
-        const std::error_code error = co_await offload(
-            [&host, &service, &found] { return detail::look_up(host, service, false, found); });
-        if (error) {
-            detail::throw_error(error, "resolve " + host + ":" + service);
-        }
-    }
-    co_return std::vector<endpoint>(found.begin(), found.end());
-}
+[[nodiscard]] ALOFT_SEPARABLE task<std::vector<endpoint>> resolve(std::string host,
+                                                                  std::string service);
 
 /// The same with a port number.
 ALOFT_CORO_WRAPPER [[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The scheduler, its backend and the simulated world, for programs that compile them once.
+// The scheduler, its backend, the simulated world and what is seldom called, for programs that compile
+// them once.
 // Layer: L4 surface
 //
 // A program that defines ALOFT_SEPARATE=1 for all of its files includes this header in exactly one
@@ -8,5 +9,12 @@
 // headers, and this one does nothing.
 #pragma once
 
+#include <aloft/detail/base/frame_cache_definitions.hpp>
+#include <aloft/detail/base/throw_error_definitions.hpp>
 #include <aloft/detail/runtime/entrance_definitions.hpp>
 #include <aloft/detail/runtime/simulated_scheduler.hpp>
+#include <aloft/detail/surface/posix_address.hpp>
+#include <aloft/detail/surface/posix_resolve.hpp>
+#if !defined(_WIN32)
+#include <aloft/detail/surface/posix_signal_definitions.hpp>
+#endif

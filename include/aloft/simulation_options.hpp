@@ -106,6 +106,7 @@ public:
         return *this;
     }
     /// A file that is there when the program begins.
+    template <class Nothing = void> // compiled where it is used
     simulation_options& file(std::string path, std::string content) {
         for (auto& [name, held] : files_) {
             if (name == path) {

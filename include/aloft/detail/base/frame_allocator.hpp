@@ -23,113 +23,19 @@
 #pragma once
 
 #include <aloft/config.hpp>
-#include <aloft/detail/base/frame_depot.hpp>
+#include <aloft/detail/base/frame_cache.hpp>
 
-#include <array>
+#if !ALOFT_SEPARATE
+#include <aloft/detail/base/frame_cache_definitions.hpp>
+#endif
+
 #include <cstddef>
-#include <cstdint>
 #include <new>
-#include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-/// How many frames a list holds at most.
-inline constexpr std::size_t most_cached_frames = 2 * std::size_t{frame_batch};
-
-/// The last frame of a list that nothing can be taken from or put into.
-constinit inline free_frame no_frames{nullptr, {most_cached_frames}};
-
-struct frame_cache {
-    std::array<free_frame*, frame_classes> lists{};
-    bool guarded = false;
-    bool retired = false; // the thread is ending: nothing more is cached
-
-    constexpr frame_cache() noexcept { lists.fill(&no_frames); }
-};
-
-constinit inline thread_local frame_cache thread_frames{};
-
-/// Gives the calling thread's cached frames back to the depot.
-ALOFT_COLD inline void release_thread_frames() noexcept {
-    for (std::size_t i = 0; i < frame_classes; ++i) {
-        free_frame* const frames = std::exchange(thread_frames.lists[i], &no_frames);
-        if (frames != &no_frames) {
-            depot.put_back(i, frames);
-        }
-    }
-}
-
-struct retire_guard {
-    void arm() noexcept {}
-    ~retire_guard() {
-        release_thread_frames();
-        thread_frames.retired = true;
-    }
-};
-
-/// On threads that are not workers: empties the cache when the thread ends.
-ALOFT_NOINLINE inline void arm_retire_guard() noexcept {
-#if !defined(__MINGW32__)
-    static thread_local retire_guard guard;
-    guard.arm();
-#endif
-    thread_frames.guarded = true;
-}
-
 [[nodiscard]] constexpr std::size_t frame_class_of(std::size_t bytes) noexcept {
     return (bytes - 1) / frame_class_bytes;
-}
-
-/// The list has come to its last frame, or has none.
-[[nodiscard]] ALOFT_NOINLINE inline void* refill_and_allocate_frame(std::size_t size_class) {
-    frame_cache& cache = thread_frames;
-    if (!cache.guarded) {
-        arm_retire_guard();
-    }
-    free_frame* const batch = depot.take(size_class);
-    if (cache.retired) {
-        if (batch->next != nullptr) {
-            depot.put_back(size_class, batch->next);
-        }
-        return batch;
-    }
-    free_frame*& list = cache.lists[size_class];
-    if (list != &no_frames) {
-        return std::exchange(list, batch);
-    }
-    if (batch->next != nullptr) {
-        list = batch->next;
-    }
-    return batch;
-}
-
-/// The list is full, or has never been used.
-ALOFT_NOINLINE inline void deallocate_frame_to_full_list(void* memory,
-                                                         std::size_t size_class) noexcept {
-    frame_cache& cache = thread_frames;
-    free_frame*& list = cache.lists[size_class];
-    if (cache.retired) {
-        depot.put_back(size_class, ::new (memory) free_frame{nullptr, {1}});
-        return;
-    }
-    if (!cache.guarded) {
-        arm_retire_guard();
-    }
-    if (list == &no_frames) {
-        list = ::new (memory) free_frame{nullptr, {1}};
-        return;
-    }
-    free_frame* const batch = list;
-    free_frame* last = batch;
-    for (std::size_t left = frame_batch; left > 1; --left) {
-        last->depth = left;
-        last = last->next;
-    }
-    last->depth = 1;
-    list = last->next;
-    last->next = nullptr;
-    depot.put(size_class, batch);
-    list = ::new (memory) free_frame{list, {list->depth + 1}};
 }
 
 [[nodiscard]] ALOFT_THREAD_LOCAL_INLINE void* take_frame(std::size_t size_class) {

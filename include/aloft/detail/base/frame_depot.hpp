@@ -31,6 +31,7 @@
 
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
+#include <aloft/detail/base/free_frame.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 
 #include <array>
@@ -40,18 +41,6 @@
 #include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
-
-inline constexpr std::size_t frame_class_bytes = 16; // the alignment of operator new
-inline constexpr std::size_t frame_classes = 64;     // frames of up to 1 KiB are recycled
-inline constexpr std::uint32_t frame_batch = 64;
-
-struct free_frame {
-    free_frame* next;
-    union {
-        std::size_t depth;      // it and those behind it, except where it is the
-        free_frame* next_batch; // first frame of a batch in the depot
-    };
-};
 
 /// The system as a source of slabs.
 struct slab_source {

@@ -7,14 +7,13 @@
 #include <aloft/detail/coro/find_environment.hpp>
 #include <aloft/error.hpp>
 
-#include <string>
 #include <system_error>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
 [[noreturn]] ALOFT_NOINLINE inline void refuse_without_runtime(const char* who) {
-    throw_error(std::make_error_code(std::errc::operation_not_permitted),
-                std::string(who) + ": the program has no runtime; include <aloft/runtime.hpp>");
+    throw_error(std::make_error_code(std::errc::operation_not_permitted), who,
+                ": the program has no runtime; include <aloft/runtime.hpp>");
 }
 
 /// The same, or std::system_error where there is none.

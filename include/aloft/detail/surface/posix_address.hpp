@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Addresses, for POSIX and for Windows, whose calls agree in this: between text and our plain form.
+// Addresses, for POSIX and for Windows, whose calls agree in this: between text and our plain form. The
+// definitions of what endpoint.hpp uses: inline, or, if ALOFT_SEPARATE is set, for one translation unit.
 // Layer: L4 surface
 #pragma once
 
@@ -34,7 +35,8 @@ namespace aloft::inline ALOFT_ABI::detail {
                 "endpoint: \"" + std::string(text) + "\" is not a numeric address");
 }
 
-[[nodiscard]] inline raw_endpoint parse_address(std::string_view text, std::uint16_t port) {
+[[nodiscard]] ALOFT_SEPARABLE raw_endpoint parse_address(std::string_view text,
+                                                         std::uint16_t port) {
     raw_endpoint made;
     made.port = port;
     std::string host(text);
@@ -63,7 +65,7 @@ namespace aloft::inline ALOFT_ABI::detail {
     return made;
 }
 
-[[nodiscard]] inline raw_endpoint parse_endpoint(std::string_view text) {
+[[nodiscard]] ALOFT_SEPARABLE raw_endpoint parse_endpoint(std::string_view text) {
     const std::size_t colon = text.rfind(':');
     std::uint16_t port = 0;
     if (colon == std::string_view::npos) {
@@ -80,7 +82,7 @@ namespace aloft::inline ALOFT_ABI::detail {
     return parse_address(bracketed ? host.substr(1, host.size() - 2) : host, port);
 }
 
-[[nodiscard]] inline std::string format_address(const raw_endpoint& raw) {
+[[nodiscard]] ALOFT_SEPARABLE std::string format_address(const raw_endpoint& raw) {
     std::array<char, INET6_ADDRSTRLEN> text{};
     ::inet_ntop(raw.v6 ? AF_INET6 : AF_INET, raw.bytes.data(), text.data(), text.size());
     std::string made = text.data();

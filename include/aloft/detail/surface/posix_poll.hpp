@@ -9,21 +9,21 @@
 
 #include <poll.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
-inline constexpr std::array<std::pair<poll_events, std::uint32_t>, 5> poll_bits{{
-    {poll_events::in, POLLIN},
-    {poll_events::out, POLLOUT},
-    {poll_events::error, POLLERR},
-    {poll_events::hangup, POLLHUP},
-    {poll_events::priority, POLLPRI},
-}};
+/// To the kernel's bits and back: POLLIN and so on.
+struct poll_bit {
+    poll_events event;
+    std::uint32_t bit;
+};
+inline constexpr poll_bit poll_bits[] = {
+    {poll_events::in, POLLIN},      {poll_events::out, POLLOUT},      {poll_events::error, POLLERR},
+    {poll_events::hangup, POLLHUP}, {poll_events::priority, POLLPRI},
+};
 
 class poll_request {
 public:
@@ -38,8 +38,8 @@ public:
     int prepare(operation& op) noexcept {
         op.kind = operation_kind::poll;
         op.fd = fd_;
-        for (const auto& [event, bit] : poll_bits) {
-            op.flags |= any(events_ & event) ? bit : 0;
+        for (const poll_bit& each : poll_bits) {
+            op.flags |= any(events_ & each.event) ? each.bit : 0;
         }
         op.limit = limited_ ? &limit_ : nullptr;
         return 0;
@@ -47,9 +47,9 @@ public:
 
     [[nodiscard]] poll_events finish(std::int32_t ready) const noexcept {
         poll_events events = poll_events::none;
-        for (const auto& [event, bit] : poll_bits) {
-            if ((static_cast<std::uint32_t>(ready) & bit) != 0) {
-                events |= event;
+        for (const poll_bit& each : poll_bits) {
+            if ((static_cast<std::uint32_t>(ready) & each.bit) != 0) {
+                events |= each.event;
             }
         }
         return events;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// getaddrinfo: the call itself, and its errors as an error_category.
+// getaddrinfo: the call itself, its errors as an error_category, and the definitions of resolve.hpp.
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/detail/surface/posix_address.hpp>
+#include <aloft/detail/reactor/socket_address.hpp>
+#include <aloft/endpoint.hpp>
 #include <aloft/error.hpp>
+#include <aloft/offload.hpp>
+#include <aloft/runtime.hpp>
+#include <aloft/task.hpp>
 
 #if defined(_WIN32)
 #include <aloft/detail/reactor/windows_handle.hpp>
@@ -17,7 +21,8 @@
 #include <system_error>
 #include <vector>
 
-namespace aloft::inline ALOFT_ABI::detail {
+namespace aloft::inline ALOFT_ABI {
+namespace detail {
 
 class resolve_error_category final : public std::error_category {
 public:
@@ -71,4 +76,34 @@ struct address_list {
     return found.empty() ? std::error_code(EAI_NONAME, resolve_errors()) : std::error_code();
 }
 
-} // namespace aloft::inline ALOFT_ABI::detail
+/// No lambda, because the type of one has no linkage in a function that is not inline.
+struct slow_look_up {
+    const std::string& host;
+    const std::string& service;
+    std::vector<raw_endpoint>& found;
+
+    [[nodiscard]] std::error_code operator()() const {
+        return look_up(host, service, false, found);
+    }
+};
+
+} // namespace detail
+
+[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_category() noexcept {
+    return detail::resolve_errors();
+}
+
+[[nodiscard]] ALOFT_SEPARABLE task<std::vector<endpoint>> resolve(std::string host,
+                                                                  std::string service) {
+    std::vector<detail::raw_endpoint> found;
+    if (detail::look_up(host, service, true, found)) {
+        found.clear();
+        const std::error_code error = co_await offload(detail::slow_look_up{host, service, found});
+        if (error) {
+            detail::throw_error(error, "resolve " + host + ":" + service);
+        }
+    }
+    co_return std::vector<endpoint>(found.begin(), found.end());
+}
+
+} // namespace aloft::inline ALOFT_ABI

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <aloft/detail/reactor/posix_calls.hpp>
+#include <aloft/detail/reactor/socket_address.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
-#include <aloft/detail/surface/posix_address.hpp>
 #include <aloft/detail/surface/stream_requests.hpp>
 
 #include <netinet/tcp.h>

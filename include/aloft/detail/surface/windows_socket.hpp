@@ -5,10 +5,10 @@
 
 #if defined(_WIN32)
 
+#include <aloft/detail/reactor/socket_address.hpp>
 #include <aloft/detail/reactor/windows_calls.hpp>
 #include <aloft/detail/surface/byte_stream.hpp>
 #include <aloft/detail/surface/descriptor.hpp>
-#include <aloft/detail/surface/posix_address.hpp>
 #include <aloft/detail/surface/stream_requests.hpp>
 
 #include <array>
