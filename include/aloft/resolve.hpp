@@ -3,7 +3,10 @@
 // Layer: L4 surface
 #pragma once
 
+#include <aloft/detail/reactor/socket_address.hpp>
 #include <aloft/endpoint.hpp>
+#include <aloft/offload.hpp>
+#include <aloft/runtime.hpp>
 #include <aloft/task.hpp>
 
 #if !ALOFT_SEPARATE
@@ -17,9 +20,21 @@
 #include <vector>
 
 namespace aloft::inline ALOFT_ABI {
+namespace detail {
+
+[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_errors() noexcept;
+
+/// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
+[[nodiscard]] ALOFT_SEPARABLE std::error_code look_up(const std::string& host,
+                                                      const std::string& service, bool numeric,
+                                                      std::vector<raw_endpoint>& found);
+
+} // namespace detail
 
 /// The category of the resolver's own errors (EAI_*), such as an unknown host.
-[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_category() noexcept;
+[[nodiscard]] inline const std::error_category& resolve_category() noexcept {
+    return detail::resolve_errors();
+}
 
 /// Purpose: `co_await resolve("example.org", "https")` gives at least one endpoint, in the order in
 /// which to try them. The service is a name or a number.
@@ -29,8 +44,18 @@ namespace aloft::inline ALOFT_ABI {
 /// Cancellation: std::errc::operation_canceled if it had not begun when the task was stopped or the
 /// runtime ended; a look-up that runs is waited for.
 /// Cost: numeric addresses are parsed at once; names go to the blocking pool (getaddrinfo).
-[[nodiscard]] ALOFT_SEPARABLE task<std::vector<endpoint>> resolve(std::string host,
-                                                                  std::string service);
+[[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host, std::string service) {
+    std::vector<detail::raw_endpoint> found;
+    if (detail::look_up(host, service, true, found)) {
+        found.clear();
+        const std::error_code error = co_await offload(
+            [&host, &service, &found] { return detail::look_up(host, service, false, found); });
+        if (error) {
+            detail::throw_error(error, "resolve " + host + ":" + service);
+        }
+    }
+    co_return std::vector<endpoint>(found.begin(), found.end());
+}
 
 /// The same with a port number.
 ALOFT_CORO_WRAPPER [[nodiscard]] inline task<std::vector<endpoint>> resolve(std::string host,

@@ -16,5 +16,5 @@
 #include <aloft/detail/surface/posix_address.hpp>
 #include <aloft/detail/surface/posix_resolve.hpp>
 #if !defined(_WIN32)
-#include <aloft/detail/surface/posix_signal_definitions.hpp>
+#include <aloft/detail/surface/posix_signal_pipe_definitions.hpp>
 #endif

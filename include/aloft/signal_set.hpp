@@ -7,9 +7,6 @@
 #include <aloft/detail/surface/windows_signal.hpp>
 #else
 #include <aloft/detail/surface/posix_signal.hpp>
-#if !ALOFT_SEPARATE
-#include <aloft/detail/surface/posix_signal_definitions.hpp>
-#endif
 #endif
 
 #include <initializer_list>

@@ -3,6 +3,8 @@
 #include "running.hpp"
 #include "selecting.hpp"
 
+#include <aloft/detail/base/throw_error_definitions.hpp>
+
 namespace {
 
 constexpr model::entry programs[] = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The frame allocator: frames are recycled, move between threads in batches, and do not pile up.
 #include <aloft/detail/base/frame_allocator.hpp>
+#include <aloft/detail/base/frame_depot.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/spawn.hpp>
 #include <aloft/sync_wait.hpp>

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
-// getaddrinfo: the call itself, its errors as an error_category, and the definitions of resolve.hpp.
+// getaddrinfo: the call itself, and its errors as an error_category. The definitions of what resolve.hpp
+// uses: inline, or, if ALOFT_SEPARATE is set, for one translation unit.
 // Layer: L4 surface
 #pragma once
 
 #include <aloft/detail/reactor/socket_address.hpp>
-#include <aloft/endpoint.hpp>
 #include <aloft/error.hpp>
-#include <aloft/offload.hpp>
-#include <aloft/runtime.hpp>
-#include <aloft/task.hpp>
 
 #if defined(_WIN32)
 #include <aloft/detail/reactor/windows_handle.hpp>
@@ -21,8 +18,7 @@
 #include <system_error>
 #include <vector>
 
-namespace aloft::inline ALOFT_ABI {
-namespace detail {
+namespace aloft::inline ALOFT_ABI::detail {
 
 class resolve_error_category final : public std::error_category {
 public:
@@ -36,7 +32,7 @@ public:
     }
 };
 
-[[nodiscard]] inline const std::error_category& resolve_errors() noexcept {
+[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_errors() noexcept {
     static const resolve_error_category category;
     return category;
 }
@@ -48,8 +44,9 @@ struct address_list {
 };
 
 /// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
-[[nodiscard]] inline std::error_code look_up(const std::string& host, const std::string& service,
-                                             bool numeric, std::vector<raw_endpoint>& found) {
+[[nodiscard]] ALOFT_SEPARABLE std::error_code look_up(const std::string& host,
+                                                      const std::string& service, bool numeric,
+                                                      std::vector<raw_endpoint>& found) {
 #if defined(_WIN32)
     start_winsock();
 #endif
@@ -76,34 +73,4 @@ struct address_list {
     return found.empty() ? std::error_code(EAI_NONAME, resolve_errors()) : std::error_code();
 }
 
-/// No lambda, because the type of one has no linkage in a function that is not inline.
-struct slow_look_up {
-    const std::string& host;
-    const std::string& service;
-    std::vector<raw_endpoint>& found;
-
-    [[nodiscard]] std::error_code operator()() const {
-        return look_up(host, service, false, found);
-    }
-};
-
-} // namespace detail
-
-[[nodiscard]] ALOFT_SEPARABLE const std::error_category& resolve_category() noexcept {
-    return detail::resolve_errors();
-}
-
-[[nodiscard]] ALOFT_SEPARABLE task<std::vector<endpoint>> resolve(std::string host,
-                                                                  std::string service) {
-    std::vector<detail::raw_endpoint> found;
-    if (detail::look_up(host, service, true, found)) {
-        found.clear();
-        const std::error_code error = co_await offload(detail::slow_look_up{host, service, found});
-        if (error) {
-            detail::throw_error(error, "resolve " + host + ":" + service);
-        }
-    }
-    co_return std::vector<endpoint>(found.begin(), found.end());
-}
-
-} // namespace aloft::inline ALOFT_ABI
+} // namespace aloft::inline ALOFT_ABI::detail

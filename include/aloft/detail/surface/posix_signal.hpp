@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Signals for POSIX: a handler that writes the signal's number into the pipe of the set that owns
-// it (posix_signal_definitions.hpp).
+// Signals for POSIX: reads their numbers from a pipe (posix_signal_pipe.hpp).
 // Layer: L4 surface
 #pragma once
 
-#include <aloft/detail/surface/descriptor.hpp>
 #include <aloft/detail/surface/io_awaitable.hpp>
+#include <aloft/detail/surface/posix_signal_pipe.hpp>
 
-#include <signal.h>
+#if !ALOFT_SEPARATE
+#include <aloft/detail/surface/posix_signal_pipe_definitions.hpp>
+#endif
 
 #include <cstdint>
 #include <initializer_list>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace aloft::inline ALOFT_ABI::detail {
 
@@ -40,20 +39,12 @@ private:
 
 class signal_source {
 public:
-    ALOFT_SEPARABLE explicit signal_source(std::initializer_list<int> numbers);
-    signal_source(const signal_source&) = delete;
-    signal_source& operator=(const signal_source&) = delete;
-    ALOFT_SEPARABLE ~signal_source();
+    explicit signal_source(std::initializer_list<int> numbers) : pipe_(numbers) {}
 
-    [[nodiscard]] auto wait() { return io_awaitable(signal_wait_request(read_end_.get())); }
+    [[nodiscard]] auto wait() { return io_awaitable(signal_wait_request(pipe_.read_end())); }
 
 private:
-    void claim(int number);
-    void give_up() noexcept;
-
-    descriptor read_end_;
-    descriptor write_end_;
-    std::vector<std::pair<int, struct sigaction>> claimed_;
+    signal_pipe pipe_;
 };
 
 } // namespace aloft::inline ALOFT_ABI::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The definitions of posix_signal.hpp: inline, or, if ALOFT_SEPARATE is set, for one translation unit.
+// The definitions of posix_signal_pipe.hpp: inline, or, if ALOFT_SEPARATE is set, for one translation unit.
 // Layer: L4 surface
 //
 // 1. pipe_of_signal maps a signal to the write end of its owner's pipe, or to -1. It is the only
@@ -11,7 +11,7 @@
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
-#include <aloft/detail/surface/posix_signal.hpp>
+#include <aloft/detail/surface/posix_signal_pipe.hpp>
 #include <aloft/error.hpp>
 
 #include <fcntl.h>
@@ -47,7 +47,7 @@ inline void on_signal(int number) noexcept {
     errno = saved;
 }
 
-ALOFT_SEPARABLE signal_source::signal_source(std::initializer_list<int> numbers) {
+ALOFT_SEPARABLE signal_pipe::signal_pipe(std::initializer_list<int> numbers) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
         throw_errno(errno, "signal_set: pipe2");
@@ -65,11 +65,11 @@ ALOFT_SEPARABLE signal_source::signal_source(std::initializer_list<int> numbers)
     }
 }
 
-ALOFT_SEPARABLE signal_source::~signal_source() {
+ALOFT_SEPARABLE signal_pipe::~signal_pipe() {
     give_up();
 }
 
-ALOFT_SEPARABLE void signal_source::claim(int number) {
+ALOFT_SEPARABLE void signal_pipe::claim(int number) {
     if (number < 1 || number >= signal_count) {
         throw_error(std::make_error_code(std::errc::invalid_argument),
                     "signal_set: " + std::to_string(number) + " is no signal");
@@ -92,7 +92,7 @@ ALOFT_SEPARABLE void signal_source::claim(int number) {
     claimed_.emplace_back(number, before);
 }
 
-ALOFT_SEPARABLE void signal_source::give_up() noexcept {
+ALOFT_SEPARABLE void signal_pipe::give_up() noexcept {
     for (const auto& [number, before] : claimed_) {
         (void)::sigaction(number, &before, nullptr);
         pipe_of_signal(number).store(0, std::memory_order_relaxed);
