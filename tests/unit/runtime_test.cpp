@@ -145,6 +145,19 @@ TEST_CASE("a backend that this build does not have is refused by its name") {
     }
 }
 
+TEST_CASE("where a filter denies io_uring the runtime runs on epoll and says why") {
+    const char* const denied = std::getenv("ALOFT_TEST_DENIED"); // set where run_denied runs this
+    if (denied == nullptr) {
+        SKIP("io_uring is not denied here");
+    }
+    const runtime rt;
+    const std::string said(rt.backend());
+    const std::string call_and_error(denied); // "setup_EPERM"
+    CAPTURE(said, call_and_error);
+    CHECK(said.starts_with("epoll: io_uring"));
+    CHECK(contains(said, call_and_error.substr(call_and_error.find('_') + 1)));
+}
+
 TEST_CASE("the backend's text begins with its name") {
     const runtime rt(runtime_options{}.threads(1));
     CAPTURE(std::string(rt.backend()));
