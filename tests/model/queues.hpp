@@ -142,21 +142,34 @@ private:
     items items_;
 };
 
+/// The owner pushes and pops, not alone, while thieves take half.
+template <bool TwoThieves = false>
 class run_queue_program {
 public:
     std::vector<std::function<void()>> threads() {
-        return {[this] {
-                    for (std::size_t i = 0; i < aloft::detail::run_queue_capacity; ++i) {
-                        check(queue_.push(items_.make()), "there was room");
-                    }
-                    items_.take(queue_.pop());
-                    work_node& last = items_.make();
-                    if (!queue_.push(last)) {
-                        items_.take(&last);
-                    }
-                    items_.take(queue_.pop());
-                },
-                [this] { steal_into(first_thief_); }, [this] { steal_into(second_thief_); }};
+        std::vector<std::function<void()>> made{[this] {
+            for (std::size_t i = 0; i < aloft::detail::run_queue_capacity; ++i) {
+                check(queue_.push(items_.make()), "there was room");
+            }
+            if (!TwoThieves) {
+                items_.take(queue_.pop());
+            }
+            work_node& last = items_.make(); // for a slot that has been used
+            if (!queue_.push(last)) {
+                items_.take(&last);
+            }
+            items_.take(queue_.pop());
+        }};
+        made.emplace_back([this] {
+            items_.take(queue_.steal_half(first_thief_));
+            if (!TwoThieves) {
+                items_.take(first_thief_.pop());
+            }
+        });
+        if (TwoThieves) {
+            made.emplace_back([this] { items_.take(queue_.steal_half(second_thief_)); });
+        }
+        return made;
     }
     void finished() {
         for (aloft::detail::run_queue* each : {&queue_, &first_thief_, &second_thief_}) {
@@ -170,11 +183,6 @@ public:
     [[nodiscard]] word plain_state() const { return items_.state(); }
 
 private:
-    void steal_into(aloft::detail::run_queue& mine) {
-        items_.take(queue_.steal_half(mine));
-        items_.take(mine.pop());
-    }
-
     aloft::detail::run_queue queue_;
     aloft::detail::run_queue first_thief_;
     aloft::detail::run_queue second_thief_;

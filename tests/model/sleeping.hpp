@@ -29,6 +29,7 @@ struct sleep_rules {
     bool counts_again = true;      // as a searcher, if it sees work then
     bool hands_on = true;          // the last searcher that finds something wakes another
     bool learns_of_wake_up = true; // from leave_sleep
+    bool fences_when_counted = true;
 };
 
 /// Lets the explorer see who sleeps.
@@ -79,9 +80,38 @@ public:
         }
     }
 
+    void push_ready(std::size_t index) {
+        check(workers_[index]->ready.push(items_.make()), "there was room");
+    }
+    void pop_ready(std::size_t index) { items_.take(workers_[index]->pop_ready()); }
+
+    /// A searcher that takes half of what is ready at the victim.
+    void rob_ready(std::size_t thief, std::size_t victim) {
+        if (idle_.begin_search()) {
+            take_half(thief, victim);
+        }
+    }
+    /// The same by one that has been counted by somebody else.
+    void rob_ready_when_counted(std::size_t thief, std::size_t victim) {
+        idle_.sleep(thief, false);
+        idle_.search_again(thief);
+        if (rules_.fences_when_counted) {
+            idle_.begin_counted_search();
+        }
+        take_half(thief, victim);
+    }
+
     void drain(std::size_t index) {
         while (work_node* const left = workers_[index]->forks.pop()) {
             items_.take(left);
+        }
+        items_.all_taken();
+    }
+    void drain_ready() {
+        for (auto& each : workers_) {
+            while (work_node* const left = each->ready.pop()) {
+                items_.take(left);
+            }
         }
         items_.all_taken();
     }
@@ -120,6 +150,7 @@ public:
     }
 
     void allow_light_fences() { idle_.allow_light_fences(); }
+    void allow_light_pops() { idle_.allow_light_pops(); }
 
     [[nodiscard]] bool everything_done() const { return items_.are_all_taken(); }
 
@@ -134,6 +165,12 @@ private:
         bool searching = false;
         aloft::detail::atomic<int> woken{0};
     };
+
+    void take_half(std::size_t thief, std::size_t victim) {
+        items_.take(workers_[victim]->ready.steal_half(workers_[thief]->ready));
+        (void)idle_.end_search();
+        items_.take(workers_[thief]->pop_ready());
+    }
 
     work_node* take_injected() {
         if (inject_.empty()) {
@@ -303,6 +340,34 @@ public:
 
 private:
     pool<2> pool_{sleep_rules{}};
+};
+
+/// The owner takes what is ready, lightly where it may, while a thief comes and goes.
+template <sleep_rules Rules = sleep_rules{}, bool CountedByOthers = false>
+class pop_ready_lightly {
+public:
+    std::vector<std::function<void()>> threads() {
+        return {[this] {
+                    pool_.push_ready(0);
+                    pool_.push_ready(0);
+                    pool_.pop_ready(0);
+                    pool_.pop_ready(0);
+                },
+                [this] {
+                    if (CountedByOthers) {
+                        pool_.rob_ready_when_counted(1, 0);
+                    } else {
+                        pool_.rob_ready(1, 0);
+                    }
+                },
+                [this] { pool_.allow_light_pops(); }};
+    }
+    void finished() { pool_.drain_ready(); }
+    [[nodiscard]] bool may_rest() const { return false; }
+    [[nodiscard]] word plain_state() const { return pool_.plain_state(); }
+
+private:
+    pool<2> pool_{Rules};
 };
 
 } // namespace model

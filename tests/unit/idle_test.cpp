@@ -80,6 +80,30 @@ TEST_CASE("a searcher that goes to sleep does not count as a searcher any more")
     CHECK(idle.wake_one() == 0);
 }
 
+TEST_CASE("pops are light while nobody searches, whoever sleeps") {
+    idle_workers idle(2);
+    const auto light = [&idle] {
+        return aloft::detail::idle_word::pops_are_light(idle.state().load());
+    };
+    CHECK_FALSE(light());
+    idle.allow_light_pops();
+    CHECK(light());
+    idle.sleep(1, false);
+    CHECK(light());
+    CHECK(idle.wake_one() == 1); // which is a searcher from now on
+    CHECK_FALSE(light());
+    CHECK_FALSE(idle.leave_sleep(1));
+    idle.allow_light_pops(); // no
+    idle.begin_counted_search();
+    CHECK(idle.end_search());
+    CHECK_FALSE(light()); // until it is allowed again
+    idle.allow_light_fences();
+    CHECK(light());
+    CHECK(idle.begin_search());
+    CHECK(idle.end_search());
+    CHECK(idle.state().load() == 0);
+}
+
 // ---- nothing is lost ----
 
 // A lost wake-up hangs these tests; the guard of the test runner ends them.

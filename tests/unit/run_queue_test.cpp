@@ -4,6 +4,8 @@
 #define ALOFT_SMALL_QUEUES 1 // a few entries only: full, empty and coming round are the normal case
 
 #include <aloft/detail/base/run_queue.hpp>
+#include <aloft/detail/reactor/process_fence.hpp>
+#include <aloft/detail/runtime/idle.hpp>
 #include <aloft/detail/runtime/inject.hpp>
 
 #include "helpers/scale.hpp"
@@ -20,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+using aloft::detail::idle_word;
+using aloft::detail::idle_workers;
 using aloft::detail::inject_queue;
 using aloft::detail::run_queue;
 using aloft::detail::run_queue_capacity;
@@ -174,6 +178,72 @@ TEST_CASE("owners and thieves of several run queues take each item exactly once"
             CHECK(queue.pop() == nullptr);
         }
     }
+}
+
+TEST_CASE("owners that pop lightly and thieves that come and go take each item exactly once") {
+    aloft::detail::choose_process_fence();
+    const std::uint64_t seed = testing::make_seed("light pops");
+    constexpr std::size_t workers = 3;
+    const std::size_t each_pushes = testing::scaled(100'000);
+    idle_workers idle(workers);
+    std::vector<run_queue> queues(workers);
+    std::vector<std::vector<item>> items;
+    for (std::size_t w = 0; w < workers; ++w) {
+        items.emplace_back(each_pushes);
+    }
+    std::atomic<std::size_t> left{workers * each_pushes};
+    std::atomic<std::size_t> light_pops{0};
+    std::vector<std::thread> threads;
+    for (std::size_t w = 0; w < workers; ++w) {
+        threads.emplace_back([&, w] {
+            testing::dice dice(seed + w);
+            run_queue& mine = queues[w];
+            std::size_t next = 0;
+            std::size_t light = 0;
+            while (left.load(std::memory_order_relaxed) > 0) {
+                work_node* node = nullptr;
+                if (dice.below(2) == 0 && next < each_pushes) {
+                    items[w][next].payload = 1;
+                    next += mine.push(items[w][next]) ? 1 : 0;
+                } else if (dice.below(32) != 0) {
+                    bool alone = false;
+                    node = mine.pop([&] {
+                        aloft::detail::light_fence();
+                        alone =
+                            idle_word::pops_are_light(idle.state().load(std::memory_order_acquire));
+                        return alone;
+                    });
+                    light += node != nullptr && alone ? 1 : 0;
+                } else if (idle.begin_search()) {
+                    const std::size_t other = (w + 1 + dice.below(workers - 1)) % workers;
+                    node = queues[other].steal_half(mine);
+                    (void)idle.end_search();
+                }
+                if (node != nullptr) {
+                    take(node);
+                    left.fetch_sub(1, std::memory_order_relaxed);
+                }
+                dice.maybe_yield(256);
+            }
+            light_pops.fetch_add(light);
+        });
+    }
+    while (left.load(std::memory_order_relaxed) > 0) {
+        if (aloft::detail::asymmetric_fences()) {
+            idle.allow_light_pops();
+        }
+        std::this_thread::yield();
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    for (const std::vector<item>& part : items) {
+        CHECK(each_once(part));
+    }
+    for (run_queue& queue : queues) {
+        CHECK(queue.empty());
+    }
+    CHECK((light_pops.load() > 0 || !aloft::detail::asymmetric_fences()));
 }
 
 // ---- the inject queue ----

@@ -44,18 +44,25 @@ struct alignas(cacheline_bytes) task_count {
     atomic<std::uint64_t> ended{0};
 };
 
-/// How many workers search and how many sleep, in one word, and whether fences may be light
-/// (idle.hpp).
+/// How many workers search and how many sleep, in one word, and which fences may be light (idle.hpp).
 struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
+    static constexpr std::uint64_t light_pops = std::uint64_t{1} << 29;
+    static constexpr std::uint64_t light_fences = std::uint64_t{1} << 30;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
-    static constexpr std::uint64_t light = std::uint64_t{1} << 30; // an operand of one instruction
+    /// Nobody searches or sleeps, and all is light. An operand of one instruction.
+    static constexpr std::uint64_t light = light_fences | light_pops;
 
     [[nodiscard]] static constexpr std::uint64_t searching(std::uint64_t word) noexcept {
         return word >> 32;
     }
     [[nodiscard]] static constexpr std::uint64_t sleeping(std::uint64_t word) noexcept {
-        return word & (light - 1);
+        return word & (light_pops - 1);
+    }
+    /// Nobody searches, and those who will see to it that they miss nothing.
+    [[nodiscard]] static constexpr bool pops_are_light(std::uint64_t word) noexcept {
+        static_assert(light_fences == light_pops << 1);
+        return (word >> 29 | 2) == 3;
     }
     /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
     [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {
@@ -109,6 +116,14 @@ struct local_worker {
     }
     [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop_fork(const void* tag) noexcept {
         return forks.pop_tagged(tag, [this] { fence_lightly(); });
+    }
+
+    [[nodiscard]] ALOFT_ALWAYS_INLINE work_node* pop_ready() noexcept {
+        return ready.pop([this] {
+            light_fence(); // the claim against idle_state: idle.hpp, 6
+            // order(idle.state): acquire; what those who searched before have taken
+            return idle_word::pops_are_light(idle_state->load(memory_order_acquire));
+        });
     }
 
     /// Whether one more coroutine may be run right away. If there is none, it is to be given back. A

@@ -43,6 +43,14 @@
 //    again only over a state_ in which nobody is counted.
 //    A heavy fence costs microseconds, on virtual machines more than ten, so the light bit is set
 //    again (by the watcher) only when nobody has searched or slept for a while.
+// 6. Light pops. Who sleeps takes nothing, so that an owner's pop of its run queue asks for less than 5:
+//    that nobody searches while `light_pops` is set. Whoever searches counts itself, or has been counted
+//    by who woke it; if the bit is there it passes a heavy fence, takes the bit away, and only then looks
+//    at any run queue. The bit is set again only over a state_ in which nobody searches. So if an
+//    owner, behind its claim, reads a state_ with the bit and without searchers, then all those that
+//    are counted later pass the fence, or find that somebody has who was counted later, too, and by 5
+//    they see the claim; and those that were counted earlier have counted themselves out, so that
+//    the owner sees what they took. It is set by the watcher when nobody has searched for a while.
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
 #pragma once
 
@@ -93,12 +101,19 @@ public:
         if (searching(state_.load(std::memory_order_relaxed)) >= most_searching_) {
             return false;
         }
-        end_light_fences(state_.fetch_add(one_searching, std::memory_order_seq_cst));
+        end_light(state_.fetch_add(one_searching, std::memory_order_seq_cst), idle_word::light);
         return true;
+    }
+
+    /// For one that has been counted as a searcher by others, before it looks at their queues.
+    void begin_counted_search() noexcept {
+        // order(idle.state): acquire; the fence of who took the bit away
+        end_light(state_.load(std::memory_order_acquire), idle_word::light_pops);
     }
 
     /// True: it was the last searcher, which has to wake another.
     [[nodiscard]] bool end_search() noexcept {
+        // order(idle.state): seq_cst; what it has taken becomes visible
         return searching(state_.fetch_sub(one_searching, std::memory_order_seq_cst)) == 1;
     }
 
@@ -111,18 +126,33 @@ public:
             before = state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
                                       std::memory_order_seq_cst);
         }
-        end_light_fences(before);
+        pauses_.store(pauses_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        end_light(before, idle_word::light_fences);
     }
 
-    /// Nobody searches or sleeps: lets the fences be light. To be called when that has been so for a
-    /// while, and only where heavy_fence() is more than a full fence.
+    /// Nobody searches or sleeps: lets the fences be light, and the pops. To be called when that has been
+    /// so for a while, and only where heavy_fence() is more than a full fence.
     void allow_light_fences() noexcept {
-        std::uint64_t nobody_idle = 0;
-        (void)state_.compare_exchange_strong(nobody_idle, idle_word::light,
-                                             std::memory_order_relaxed);
+        std::uint64_t seen = state_.load(std::memory_order_relaxed);
+        if ((seen & ~idle_word::light_pops) == 0) {
+            (void)state_.compare_exchange_strong(seen, idle_word::light, std::memory_order_relaxed);
+        }
     }
 
-    /// Changes whenever somebody begins to search or to sleep.
+    /// The same for the pops alone, when nobody has searched for a while.
+    void allow_light_pops() noexcept {
+        std::uint64_t seen = state_.load(std::memory_order_relaxed);
+        if (searching(seen) == 0 && (seen & idle_word::light_pops) == 0) {
+            (void)state_.compare_exchange_strong(seen, seen | idle_word::light_pops,
+                                                 std::memory_order_relaxed);
+        }
+    }
+
+    /// Changes whenever somebody begins to search.
+    [[nodiscard]] std::uint64_t searches() const noexcept {
+        return searches_.load(std::memory_order_relaxed);
+    }
+    /// Changes whenever somebody begins to sleep.
     [[nodiscard]] std::uint64_t pauses() const noexcept {
         return pauses_.load(std::memory_order_relaxed);
     }
@@ -175,12 +205,15 @@ protected: // so that a test can look at who sleeps
         return idle_word::sleeping(state);
     }
 
-    /// The caller has just counted itself in state_, which was `before`.
-    void end_light_fences(std::uint64_t before) noexcept {
-        pauses_.store(pauses_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        if ((before & idle_word::light) != 0) [[unlikely]] {
-            heavy_fence(); // state_ against what busy workers read and write, see 5
-            state_.fetch_and(~idle_word::light, std::memory_order_seq_cst);
+    /// The caller has been counted in state_, in which `seen` was there, and takes these bits away.
+    void end_light(std::uint64_t seen, std::uint64_t bits) noexcept {
+        if ((bits & idle_word::light_pops) != 0) {
+            searches_.store(searches_.load(std::memory_order_relaxed) + 1,
+                            std::memory_order_relaxed);
+        }
+        if ((seen & bits) != 0) [[unlikely]] {
+            heavy_fence(); // state_ against what busy workers read and write, see 5 and 6
+            state_.fetch_and(~bits, std::memory_order_seq_cst);
         }
     }
 
@@ -192,7 +225,8 @@ protected: // so that a test can look at who sleeps
     }
 
     atomic<std::uint64_t> state_{0};
-    atomic<std::uint64_t> pauses_{0}; // may miss some: a hint
+    atomic<std::uint64_t> searches_{0}; // these may miss some: hints
+    atomic<std::uint64_t> pauses_{0};
     atomic<std::size_t> taking_part_;
     std::size_t most_searching_;
     spin_lock lock_;

@@ -222,11 +222,20 @@ private:
         }
     }
 
-    /// Where nobody has paused since the round before the last, nobody needs the workers' fences.
+    /// Where nobody has paused since the last round, nobody needs the workers' fences.
     void lighten_fences() noexcept {
+        const std::uint64_t searches = shared_.idle.searches();
         const std::uint64_t pauses = shared_.idle.pauses();
-        if (pauses == std::exchange(pauses_, pauses) && asymmetric_fences()) {
+        const bool searched = searches != std::exchange(searches_, searches);
+        const bool slept = pauses != std::exchange(pauses_, pauses);
+        if (searched || !asymmetric_fences()) {
+            return;
+        }
+        if (slept) {
+            shared_.idle.allow_light_pops();
+        } else {
             shared_.idle.allow_light_fences();
+            shared_.idle.allow_light_pops(); // somebody may sleep
         }
     }
 
@@ -253,6 +262,7 @@ private:
     std::vector<observation> seen_;
     int quiet_rounds_ = 0;
     int calm_rounds_ = 0;
+    std::uint64_t searches_ = 0;
     std::uint64_t pauses_ = 0;
     clock_ns trim_next_ = 0;
     bool trimming_ = false;

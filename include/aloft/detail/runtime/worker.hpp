@@ -227,7 +227,7 @@ private:
                 node = attend();
             } else if (ready_first_ > 0) {
                 --ready_first_;
-                node = ready.pop();
+                node = pop_ready();
             }
             if (node == nullptr) {
                 node = take_own();
@@ -259,7 +259,7 @@ private:
 
     [[nodiscard]] work_node* take_own() noexcept {
         work_node* const node = pop_fork();
-        return node != nullptr ? node : ready.pop();
+        return node != nullptr ? node : pop_ready();
     }
 
     /// A fairness round is due, or there is work of class high.
@@ -353,7 +353,7 @@ private:
         }
         work_list moved;
         for (std::size_t i = 0; i < run_queue_capacity / 2; ++i) {
-            if (work_node* const oldest = ready.pop()) {
+            if (work_node* const oldest = pop_ready()) {
                 moved.push(*oldest);
             }
         }

@@ -112,7 +112,7 @@ inline void worker::retire() noexcept {
 inline void worker::give_away() noexcept {
     work_list rest;
     forks.take_oldest(rest, deque_capacity);
-    while (work_node* const node = ready.pop()) {
+    while (work_node* const node = pop_ready()) {
         rest.push(*node);
     }
     if (!rest.empty()) {

@@ -52,7 +52,7 @@ inline work_node* worker::take_high() noexcept {
         node = take_from(shared_.background);
     }
     if (node == nullptr && high_turns_ % 16 == 0) { // normal's turn, ready ones before newer forks
-        return high_turns_ % 32 == 0 ? ready.pop() : nullptr;
+        return high_turns_ % 32 == 0 ? pop_ready() : nullptr;
     }
     if (node == nullptr) {
         node = take_from(shared_.high);

@@ -61,7 +61,9 @@ inline work_node* worker::search() noexcept {
     if (workers == 1) {
         return nullptr;
     }
-    if (!searching_ && !shared_.idle.begin_search()) {
+    if (searching_) {
+        shared_.idle.begin_counted_search();
+    } else if (!shared_.idle.begin_search()) {
         return nullptr;
     }
     searching_ = true;
