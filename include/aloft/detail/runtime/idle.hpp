@@ -225,7 +225,8 @@ protected: // so that a test can look at who sleeps
     }
 
     atomic<std::uint64_t> state_{0};
-    atomic<std::uint64_t> searches_{0}; // these may miss some: hints
+    // Apart from what pushers read. These may miss some: hints.
+    alignas(cacheline_bytes) atomic<std::uint64_t> searches_{0};
     atomic<std::uint64_t> pauses_{0};
     atomic<std::size_t> taking_part_;
     std::size_t most_searching_;

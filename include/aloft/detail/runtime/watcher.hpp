@@ -222,7 +222,8 @@ private:
         }
     }
 
-    /// Where nobody has paused since the last round, nobody needs the workers' fences.
+    /// Where nobody has paused since the last round, nobody needs the workers' fences. Pops are made light
+    /// for longer times only, because who is woken to search pays for the end of that.
     void lighten_fences() noexcept {
         const std::uint64_t searches = shared_.idle.searches();
         const std::uint64_t pauses = shared_.idle.pauses();
@@ -231,11 +232,11 @@ private:
         if (searched || !asymmetric_fences()) {
             return;
         }
-        if (slept) {
-            shared_.idle.allow_light_pops();
-        } else {
+        if (!slept) {
             shared_.idle.allow_light_fences();
-            shared_.idle.allow_light_pops(); // somebody may sleep
+        }
+        if (calm_rounds_ > 1) {
+            shared_.idle.allow_light_pops();
         }
     }
 
