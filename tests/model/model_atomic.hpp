@@ -113,7 +113,7 @@ inline void full_fence() noexcept {
 #endif
 }
 
-using process_fence = void (*)() noexcept;
+using process_fence = bool (*)() noexcept;
 
 [[nodiscard]] inline bool asymmetric_fences() noexcept {
     return true;
@@ -121,12 +121,13 @@ using process_fence = void (*)() noexcept;
 
 inline void light_fence() noexcept {}
 
-inline void heavy_fence() noexcept {
+inline bool heavy_fence() noexcept {
 #ifdef MODEL_NO_HEAVY_FENCE
     model::explorer::instance().full_fence();
 #else
     model::explorer::instance().heavy_fence();
 #endif
+    return true;
 }
 
 [[nodiscard]] inline const void* thread_mark() noexcept {

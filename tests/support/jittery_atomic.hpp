@@ -97,7 +97,7 @@ inline void full_fence() noexcept {
 #endif
 }
 
-using process_fence = void (*)() noexcept;
+using process_fence = bool (*)() noexcept;
 constinit inline process_fence asymmetric_fence = nullptr;
 
 [[nodiscard]] inline bool asymmetric_fences() noexcept {
@@ -109,13 +109,13 @@ inline void light_fence() noexcept {
     test_support::jitter();
 }
 
-inline void heavy_fence() noexcept {
+inline bool heavy_fence() noexcept {
     test_support::jitter();
     if (asymmetric_fence != nullptr) {
-        asymmetric_fence();
-    } else {
-        full_fence();
+        return asymmetric_fence();
     }
+    full_fence();
+    return true;
 }
 
 constinit inline thread_local char thread_mark_byte = 0;

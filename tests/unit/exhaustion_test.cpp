@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the system runs out of, or refuses: descriptors, threads, locked memory, io_uring itself.
+#include <aloft/detail/base/atomic.hpp>
 #include <aloft/runtime.hpp>
 
 #include <support/child_process.hpp>
@@ -16,6 +17,9 @@
 #include <aloft/sync_wait.hpp>
 #include <aloft/task.hpp>
 #include <aloft/tcp.hpp>
+#include <aloft/timer.hpp>
+#include <aloft/when_all.hpp>
+#include <aloft/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -72,6 +76,17 @@ namespace {
 [[nodiscard]] bool limit(int resource, rlim_t most) {
     const rlimit wanted{most, most};
     return ::setrlimit(static_cast<__rlimit_resource_t>(resource), &wanted) == 0;
+}
+
+/// Keeps the workers busy for some rounds of the watcher, and then lets them pause, again and again.
+task<> be_busy_and_pause(int times) {
+    for (; times > 0; --times) {
+        const auto until = std::chrono::steady_clock::now() + 5ms;
+        while (std::chrono::steady_clock::now() < until) {
+            co_await aloft::yield();
+        }
+        co_await aloft::sleep_for(1ms);
+    }
 }
 
 } // namespace
@@ -266,6 +281,50 @@ TEST_CASE("too little locked memory for any ring is an error that says what to d
     CHECK(answer.said.find(std::to_string(ENOMEM) + ": ") == 0);
     CHECK(answer.says("runtime"));
     CHECK(answer.says("RLIMIT_MEMLOCK"));
+}
+
+// ---- fences ----
+
+TEST_CASE("where membarrier has come to be refused a new runtime does without it") {
+    const child_answer answer = run_in_child([]() -> std::string {
+        {
+            runtime before(workers(1));
+            sync_wait(before, aloft::sleep_for(1us));
+        }
+        if (!test_support::answer_calls(SYS_membarrier, SECCOMP_RET_ERRNO | EPERM)) {
+            return "skip";
+        }
+        runtime rt(workers(2));
+        sync_wait(rt, aloft::when_all(be_busy_and_pause(20), be_busy_and_pause(20)));
+        return "fine";
+    });
+    if (answer.says("skip")) {
+        SKIP("system call filters are not allowed here: " << answer.errors);
+    }
+    INFO(answer.errors);
+    CHECK(answer.said == "fine");
+}
+
+TEST_CASE("a worker whose own filter refuses membarrier ends the program with a sentence") {
+    const child_answer answer = run_in_child([]() -> std::string {
+        runtime rt(workers(1));
+        if (!aloft::detail::asymmetric_fences()) {
+            return "skip";
+        }
+        auto install = []() -> task<bool> {
+            co_return test_support::answer_calls(SYS_membarrier, SECCOMP_RET_ERRNO | EPERM);
+        };
+        if (!sync_wait(rt, install())) {
+            return "skip";
+        }
+        sync_wait(rt, be_busy_and_pause(1000)); // until the watcher has had the time
+        return "survived";
+    });
+    if (answer.says("skip")) {
+        SKIP("no such fences, or no system call filters: " << answer.errors);
+    }
+    CHECK(answer.aborted());
+    CHECK(answer.errors.find("membarrier") != std::string::npos);
 }
 
 // ---- io_uring itself ----

@@ -62,8 +62,9 @@ inline void full_fence() noexcept {
 #endif
 }
 
-/// Makes every running thread of the process pass a full fence; nullptr: not offered here.
-using process_fence = void (*)() noexcept;
+/// Makes every running thread of the process pass a full fence; nullptr: not offered here. False: it has
+/// been refused, as a filter does that the calling thread has installed since.
+using process_fence = bool (*)() noexcept;
 constinit inline process_fence asymmetric_fence = nullptr;
 
 /// Whether heavy_fence() is more than a full fence. Without that, light_fence() orders nothing.
@@ -79,12 +80,13 @@ inline void light_fence() noexcept {
 #endif
 }
 
-inline void heavy_fence() noexcept {
+/// False: it was none for the others.
+inline bool heavy_fence() noexcept {
     if (asymmetric_fence != nullptr) [[likely]] {
-        asymmetric_fence();
-    } else {
-        full_fence();
+        return asymmetric_fence();
     }
+    full_fence();
+    return true;
 }
 
 constinit inline thread_local char thread_mark_byte = 0;

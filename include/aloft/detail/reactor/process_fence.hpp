@@ -11,6 +11,7 @@
 #include <aloft/detail/base/atomic.hpp>
 
 #if defined(__linux__)
+#include <cerrno>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,8 +22,13 @@
 namespace aloft::inline ALOFT_ABI::detail {
 
 #if defined(__linux__)
-inline void fence_all_threads() noexcept {
-    (void)::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+inline bool fence_all_threads() noexcept {
+    while (::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        if (errno != ENOMEM) { // which it may be for a moment
+            return false;
+        }
+    }
+    return true;
 }
 
 /// Registers the process; idempotent. False where the system refuses.
@@ -30,8 +36,9 @@ inline void fence_all_threads() noexcept {
     return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 #elif defined(_WIN32)
-inline void fence_all_threads() noexcept {
+inline bool fence_all_threads() noexcept {
     ::FlushProcessWriteBuffers();
+    return true;
 }
 
 /// False under Wine, where the call is there and did nothing in version 8, and nothing tells the
@@ -40,8 +47,8 @@ inline void fence_all_threads() noexcept {
     return ::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == nullptr;
 }
 #else
-inline void fence_all_threads() noexcept {
-    full_fence();
+inline bool fence_all_threads() noexcept {
+    return false;
 }
 [[nodiscard]] inline bool register_process_fence() noexcept {
     return false;
@@ -49,7 +56,8 @@ inline void fence_all_threads() noexcept {
 #endif
 
 /// Called by every runtime before it starts threads. The first call decides; the others register
-/// again, because a child process after fork() may be the one that calls.
+/// again, because a child process after fork() may be the one that calls. Where a filter has come to
+/// refuse it by then, that runtime's fences stay heavy: watcher.hpp asks on a thread of its own.
 ALOFT_COLD inline void choose_process_fence() noexcept {
     const bool offered = register_process_fence();
     static const bool decided = [offered] {

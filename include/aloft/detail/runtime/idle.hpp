@@ -54,6 +54,7 @@
 // No herd: while somebody searches, pushers wake nobody; each success wakes at most one more.
 #pragma once
 
+#include <aloft/detail/base/assert.hpp>
 #include <aloft/detail/base/atomic.hpp>
 #include <aloft/detail/base/cacheline.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
@@ -212,7 +213,10 @@ protected: // so that a test can look at who sleeps
                             std::memory_order_relaxed);
         }
         if ((seen & bits) != 0) [[unlikely]] {
-            heavy_fence(); // state_ against what busy workers read and write, see 5 and 6
+            // state_ against what busy workers read and write, see 5 and 6
+            require(heavy_fence(),
+                    "membarrier, which was granted when the runtime was made, is refused "
+                    "now; a system call filter that is installed later has to allow it");
             state_.fetch_and(~bits, std::memory_order_seq_cst);
         }
     }

@@ -37,6 +37,7 @@
 #include <aloft/detail/base/frame_depot.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/reactor/process.hpp>
+#include <aloft/detail/reactor/process_fence.hpp>
 #include <aloft/detail/reactor/start_thread.hpp>
 #include <aloft/detail/reactor/time_slice.hpp>
 #include <aloft/detail/reactor/timers.hpp>
@@ -119,6 +120,7 @@ private:
         if (shared_.short_turns) {
             slice.begin(turn);
         }
+        may_be_light_ = asymmetric_fences() && register_process_fence();
         depot.add_trimmer();
         bool go_on = true;
         while (go_on) {
@@ -210,7 +212,7 @@ private:
             }
             found.all_hogs = found.all_hogs && now - seen.since >= hog_after_;
             if (each.holds_operations() && !std::exchange(fenced, true)) {
-                heavy_fence();
+                (void)heavy_fence();
             }
             if (!std::exchange(found.helped, true)) {
                 worker::begin_helping(shared_);
@@ -229,7 +231,7 @@ private:
         const std::uint64_t pauses = shared_.idle.pauses();
         const bool searched = searches != std::exchange(searches_, searches);
         const bool slept = pauses != std::exchange(pauses_, pauses);
-        if (searched || !asymmetric_fences()) {
+        if (searched || !may_be_light_) {
             return;
         }
         if (!slept) {
@@ -263,6 +265,7 @@ private:
     std::vector<observation> seen_;
     int quiet_rounds_ = 0;
     int calm_rounds_ = 0;
+    bool may_be_light_ = false; // fences and pops
     std::uint64_t searches_ = 0;
     std::uint64_t pauses_ = 0;
     clock_ns trim_next_ = 0;
