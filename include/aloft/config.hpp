@@ -28,7 +28,12 @@
 //    may keep the address of a thread_local variable in the frame: there these are not inlined.
 // 6. ALOFT_OUT_OF_COROUTINE keeps loops out of the coroutine that awaits: GCC saves the registers that
 //    they need whenever the coroutine is entered.
-// 7. MSVC is untested.
+// 7. ALOFT_TASKS_IN_REGISTERS: clang 19 and later pass and return a task as they do a pointer, and who
+//    is given one destroys it. So a coroutine that awaits when_all(f(), g()) keeps nothing of the
+//    temporaries in its frame. Other compilers do not know how, so functions that return a task have a tag
+//    in their names then: objects of such compilers that call each other's fail to link, and do not
+//    crash. Where they are to be linked together, 0 for all of them lets clang do as the others do.
+// 8. MSVC is untested.
 #pragma once
 
 #include <aloft/version.hpp>
@@ -111,6 +116,21 @@
 #define ALOFT_CORO_RETURN_TYPE
 #define ALOFT_CORO_WRAPPER
 #define ALOFT_CORO_MOVES
+#endif
+
+#ifndef ALOFT_TASKS_IN_REGISTERS
+#if defined(__clang__) && __clang_major__ >= 19 && !defined(_MSC_VER)
+#define ALOFT_TASKS_IN_REGISTERS 1
+#else
+#define ALOFT_TASKS_IN_REGISTERS 0
+#endif
+#endif
+#if ALOFT_TASKS_IN_REGISTERS
+#define ALOFT_IN_REGISTERS clang::trivial_abi,
+#define ALOFT_REGISTERS_TAG [[gnu::abi_tag("registers")]] // of the first declaration
+#else
+#define ALOFT_IN_REGISTERS
+#define ALOFT_REGISTERS_TAG
 #endif
 
 #ifndef ALOFT_SMALL_QUEUES

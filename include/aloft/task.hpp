@@ -23,7 +23,7 @@
 namespace aloft::inline ALOFT_ABI {
 
 template <class T>
-class task;
+class ALOFT_REGISTERS_TAG task;
 
 namespace detail {
 
@@ -89,7 +89,7 @@ struct task_access;
 /// Cancellation: a started task ends by itself; operations inside honour the runtime's stop.
 /// Cost: one frame, recycled per thread; an await is two jumps and no atomic operation.
 template <class T = void>
-class[[ALOFT_CORO_RETURN_TYPE nodiscard]] task {
+class[[ALOFT_CORO_RETURN_TYPE ALOFT_IN_REGISTERS nodiscard]] task {
     static_assert(std::is_reference_v<T> || std::is_same_v<T, void> ||
                       (std::is_object_v<T> && !std::is_array_v<T>),
                   "a task gives an object, a reference or nothing: no array, no function, and no "
