@@ -53,8 +53,7 @@ struct promise : promise_result<T> {
         return final_awaiter<transfer_here>{};
     }
 
-    template <class U = T>
-        requires can_return<T, U>
+    template <returned_as<T> U = T>
     void return_value(U&& value) {
         this->result.set_value(std::forward<U>(value));
     }

@@ -121,7 +121,7 @@ using process_fence = bool (*)() noexcept;
 
 inline void light_fence() noexcept {}
 
-inline bool heavy_fence() noexcept {
+[[nodiscard]] inline bool heavy_fence() noexcept {
 #ifdef MODEL_NO_HEAVY_FENCE
     model::explorer::instance().full_fence();
 #else

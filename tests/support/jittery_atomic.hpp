@@ -109,7 +109,7 @@ inline void light_fence() noexcept {
     test_support::jitter();
 }
 
-inline bool heavy_fence() noexcept {
+[[nodiscard]] inline bool heavy_fence() noexcept {
     test_support::jitter();
     if (asymmetric_fence != nullptr) {
         return asymmetric_fence();

@@ -11,6 +11,15 @@
 
 namespace test_support {
 
+/// The calling thread, and those that it starts, are under this filter from now on. False: filters cannot
+/// be installed here.
+template <std::size_t Count>
+[[nodiscard]] bool install_filter(std::array<sock_filter, Count>& code) {
+    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 /// The calling thread, and those that it starts, get `answer` (SECCOMP_RET_...) for every such call from
 /// now on. False: filters cannot be installed here.
 [[nodiscard]] inline bool answer_calls(long number, unsigned answer) {
@@ -20,9 +29,7 @@ namespace test_support {
         BPF_STMT(BPF_RET | BPF_K, answer),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     }};
-    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return install_filter(code);
 }
 
 } // namespace test_support

@@ -6,6 +6,7 @@
 #include <support/endings.hpp>
 #include <support/refusing_kernel.hpp>
 #include <support/sockets.hpp>
+#include <support/system_call_filter.hpp>
 
 #include <aloft/file.hpp>
 #include <aloft/runtime.hpp>
@@ -19,7 +20,6 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,22 +82,9 @@ private:
     }
 }
 
-template <std::size_t Count>
-[[nodiscard]] bool install(std::array<sock_filter, Count>& code) {
-    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 /// This process's calls of that number fail from now on.
 [[nodiscard]] bool deny(long call, int error) {
-    std::array<sock_filter, 4> code{{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    }};
-    return install(code);
+    return answer_calls(call, SECCOMP_RET_ERRNO | static_cast<unsigned>(error));
 }
 
 /// From now on this process gets no ring of more entries than that, for want of memory.
@@ -110,7 +97,7 @@ template <std::size_t Count>
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(ENOMEM)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     }};
-    return install(code);
+    return install_filter(code);
 }
 
 /// What is said where a call is denied, in a child process, without descriptors left behind.

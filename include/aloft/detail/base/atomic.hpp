@@ -81,7 +81,7 @@ inline void light_fence() noexcept {
 }
 
 /// False: it was none for the others.
-inline bool heavy_fence() noexcept {
+[[nodiscard]] inline bool heavy_fence() noexcept {
     if (asymmetric_fence != nullptr) [[likely]] {
         return asymmetric_fence();
     }

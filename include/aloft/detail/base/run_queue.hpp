@@ -66,7 +66,8 @@ public:
         if (oldest >= tail_.load(memory_order_relaxed)) {
             return nullptr;
         }
-        claimed_.store(oldest + 1, memory_order_relaxed);
+        claimed_.store(oldest + 1, memory_order_relaxed); // the fences of 3 order it
+        // The second look comes behind alone(), which acquires.
         if (!alone() || taken_.load(memory_order_relaxed) != taken) [[unlikely]] {
             return settle(oldest);
         }
@@ -143,6 +144,7 @@ private:
         std::uint64_t taken = taken_.load(memory_order_relaxed);
         for (;;) {
             if (end_of(taken) <= claimed) {
+                // Relaxed: what push acquires through it is the thieves' release, which it goes on with.
                 if (taken_.compare_exchange_weak(taken, word(claimed + 1, 0), memory_order_relaxed,
                                                  memory_order_relaxed)) {
                     break;

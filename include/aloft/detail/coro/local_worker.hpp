@@ -47,8 +47,9 @@ struct alignas(cacheline_bytes) task_count {
 /// How many workers search and how many sleep, in one word, and which fences may be light (idle.hpp).
 struct idle_word {
     static constexpr std::uint64_t one_sleeping = 1;
-    static constexpr std::uint64_t light_pops = std::uint64_t{1} << 29;
-    static constexpr std::uint64_t light_fences = std::uint64_t{1} << 30;
+    static constexpr unsigned light_bit = 29;
+    static constexpr std::uint64_t light_pops = std::uint64_t{1} << light_bit;
+    static constexpr std::uint64_t light_fences = light_pops << 1;
     static constexpr std::uint64_t one_searching = std::uint64_t{1} << 32;
     /// Nobody searches or sleeps, and all is light. An operand of one instruction.
     static constexpr std::uint64_t light = light_fences | light_pops;
@@ -61,8 +62,7 @@ struct idle_word {
     }
     /// Nobody searches, and those who will see to it that they miss nothing.
     [[nodiscard]] static constexpr bool pops_are_light(std::uint64_t word) noexcept {
-        static_assert(light_fences == light_pops << 1);
-        return (word >> 29 | 2) == 3;
+        return (word >> light_bit | 2) == 3; // whether fences are light does not matter
     }
     /// Somebody sleeps and nobody searches: whoever makes work visible has to wake one.
     [[nodiscard]] static constexpr bool calls_for_wake(std::uint64_t word) noexcept {

@@ -85,6 +85,8 @@ inline constexpr bool can_return =
                             U> ||
     (std::is_same_v<std::remove_const_t<T>, std::remove_cvref_t<U>> &&
      std::is_copy_constructible_v<T>);
+template <class U, class T>
+concept returned_as = can_return<T, U>;
 
 template <class T>
 class outcome {

@@ -102,12 +102,14 @@ public:
         if (searching(state_.load(std::memory_order_relaxed)) >= most_searching_) {
             return false;
         }
+        note(searches_);
         end_light(state_.fetch_add(one_searching, std::memory_order_seq_cst), idle_word::light);
         return true;
     }
 
     /// For one that has been counted as a searcher by others, before it looks at their queues.
     void begin_counted_search() noexcept {
+        note(searches_);
         // order(idle.state): acquire; the fence of who took the bit away
         end_light(state_.load(std::memory_order_acquire), idle_word::light_pops);
     }
@@ -124,10 +126,11 @@ public:
         {
             const spin_guard guard(lock_);
             sleepers_.push_back(worker);
+            // order(idle.state): seq_cst; what it has taken as a searcher becomes visible
             before = state_.fetch_add(one_sleeping - (was_searching ? one_searching : 0),
                                       std::memory_order_seq_cst);
         }
-        pauses_.store(pauses_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        note(pauses_);
         end_light(before, idle_word::light_fences);
     }
 
@@ -208,17 +211,19 @@ protected: // so that a test can look at who sleeps
 
     /// The caller has been counted in state_, in which `seen` was there, and takes these bits away.
     void end_light(std::uint64_t seen, std::uint64_t bits) noexcept {
-        if ((bits & idle_word::light_pops) != 0) {
-            searches_.store(searches_.load(std::memory_order_relaxed) + 1,
-                            std::memory_order_relaxed);
-        }
         if ((seen & bits) != 0) [[unlikely]] {
             // state_ against what busy workers read and write, see 5 and 6
             require(heavy_fence(),
                     "membarrier, which was granted when the runtime was made, is refused "
                     "now; a system call filter that is installed later has to allow it");
+            // order(idle.state): seq_cst; the fence, for those who find the bits taken away
             state_.fetch_and(~bits, std::memory_order_seq_cst);
         }
+    }
+
+    /// A hint: of two at the same time one may be lost.
+    static void note(atomic<std::uint64_t>& counter) noexcept {
+        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
 
     [[nodiscard]] std::size_t take_last() noexcept {
@@ -229,7 +234,7 @@ protected: // so that a test can look at who sleeps
     }
 
     atomic<std::uint64_t> state_{0};
-    // Apart from what pushers read. These may miss some: hints.
+    // Apart from what pushers read:
     alignas(cacheline_bytes) atomic<std::uint64_t> searches_{0};
     atomic<std::uint64_t> pauses_{0};
     atomic<std::size_t> taking_part_;

@@ -43,7 +43,6 @@ struct address_list {
     ~address_list() { ::freeaddrinfo(first); }
 };
 
-/// Blocks, unless `numeric` is set. Stream addresses in the order of the system's preference.
 [[nodiscard]] ALOFT_SEPARABLE std::error_code look_up(const std::string& host,
                                                       const std::string& service, bool numeric,
                                                       std::vector<raw_endpoint>& found) {

@@ -4,6 +4,5 @@
 
 struct awaiter {
     template <class Promise>
-    std::coroutine_handle<>
-    await_suspend(std::coroutine_handle<Promise> parent) noexcept;
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept;
 };
