@@ -312,7 +312,7 @@ private:
                 io_uring_sqe& sqe = ring_.next_entry();
                 io_uring_prep_cancel64(&sqe, address_of(op) | tag_own, 0);
                 io_uring_sqe_set_data64(&sqe, address_of(op) | tag_cancel);
-                kernel_release(&op); // who reaps the answer may be another, and let the operation go
+                kernel_release(&op); // who reaps the answer may be another thread
                 ring_.publish();
                 return true;
             });
