@@ -57,12 +57,12 @@
 #define ALOFT_OUT_OF_COROUTINE
 #endif
 
-/// Keeps a pointer in a register of its own. Without it two pointers that were just written one by one
+/// Keeps a pointer or a number in a register of its own. Without it two that were just written one by one
 /// are copied with one wide load, which has to wait until both stores have left the core.
 #if defined(__GNUC__) || defined(__clang__)
-#define ALOFT_KEEP_SCALAR(pointer) asm("" : "+r"(pointer))
+#define ALOFT_KEEP_SCALAR(value) asm("" : "+r"(value))
 #else
-#define ALOFT_KEEP_SCALAR(pointer) static_cast<void>(pointer)
+#define ALOFT_KEEP_SCALAR(value) static_cast<void>(value)
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -33,6 +33,23 @@ template <class T>
 inline constexpr bool is_result = false;
 template <class T>
 inline constexpr bool is_result<result<T>> = true;
+
+/// An error_code, or none. To make an empty error_code is a call, for the category of the system.
+class error_slot {
+public:
+    error_slot() noexcept = default;
+    explicit error_slot(const std::error_code& code) noexcept
+        : value_(code.value()), category_(&code.category()) {}
+
+    /// An empty one if there is none.
+    [[nodiscard]] std::error_code code() const noexcept {
+        return category_ == nullptr ? std::error_code() : std::error_code(value_, *category_);
+    }
+
+private:
+    int value_ = 0;
+    const std::error_category* category_ = nullptr;
+};
 } // namespace detail
 
 /// Purpose: what an operation gave, without an exception for what the operating system refuses.
@@ -83,11 +100,11 @@ public:
     [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
     explicit operator bool() const noexcept { return has_value(); }
 
-    [[nodiscard]] const std::error_code& error() const noexcept { return error_; }
+    [[nodiscard]] std::error_code error() const noexcept { return error_.code(); }
 
     /// The error, or `otherwise` if there is a value.
     [[nodiscard]] std::error_code error_or(std::error_code otherwise) const noexcept {
-        return has_value() ? otherwise : error_;
+        return has_value() ? otherwise : error();
     }
 
     [[nodiscard]] decltype(auto) operator*() & noexcept { return get(*this); }
@@ -153,24 +170,24 @@ public:
     /// This value; or f(error), which returns a result of the same type.
     template <class F>
     result or_else(F&& f) const& {
-        return has_value() ? *this : result(detail::lean_invoke(std::forward<F>(f), error_));
+        return has_value() ? *this : result(detail::lean_invoke(std::forward<F>(f), error()));
     }
     template <class F>
     result or_else(F&& f) && {
         return has_value() ? std::move(*this)
-                           : result(detail::lean_invoke(std::forward<F>(f), error_));
+                           : result(detail::lean_invoke(std::forward<F>(f), error()));
     }
 
     /// This value; or the error that f makes of this one.
     template <class F>
     result transform_error(F&& f) const& {
         return has_value() ? *this
-                           : result(failure(detail::lean_invoke(std::forward<F>(f), error_)));
+                           : result(failure(detail::lean_invoke(std::forward<F>(f), error())));
     }
     template <class F>
     result transform_error(F&& f) && {
         return has_value() ? std::move(*this)
-                           : result(failure(detail::lean_invoke(std::forward<F>(f), error_)));
+                           : result(failure(detail::lean_invoke(std::forward<F>(f), error())));
     }
 
     friend void swap(result& a, result& b) {
@@ -183,7 +200,7 @@ public:
         requires(std::is_void_v<T> || requires(plain t) { t == t; })
     {
         if (!a.has_value() || !b.has_value()) {
-            return a.has_value() == b.has_value() && a.error_ == b.error_;
+            return a.has_value() == b.has_value() && a.error() == b.error();
         }
         if constexpr (std::is_void_v<T>) {
             return true;
@@ -192,7 +209,7 @@ public:
         }
     }
     friend bool operator==(const result& a, const failure& b) noexcept {
-        return !a.has_value() && a.error_ == b.error();
+        return !a.has_value() && a.error() == b.error();
     }
 
 private:
@@ -201,14 +218,14 @@ private:
         using next =
             std::remove_cvref_t<decltype(call(std::forward<F>(f), std::forward<Self>(self)))>;
         return self.has_value() ? call(std::forward<F>(f), std::forward<Self>(self))
-                                : next(failure(self.error_));
+                                : next(failure(self.error()));
     }
 
     template <class Self, class F>
     static auto transform_of(Self&& self, F&& f) {
         using made = decltype(call(std::forward<F>(f), std::forward<Self>(self)));
         if (!self.has_value()) {
-            return result<std::remove_cv_t<made>>(failure(self.error_));
+            return result<std::remove_cv_t<made>>(failure(self.error()));
         }
         if constexpr (std::is_void_v<made>) {
             call(std::forward<F>(f), std::forward<Self>(self));
@@ -233,7 +250,7 @@ private:
     template <class Self>
     static decltype(auto) checked(Self&& self) {
         if (!self.has_value()) {
-            throw std::system_error(self.error_);
+            throw std::system_error(self.error());
         }
         return get(std::forward<Self>(self));
     }
@@ -248,7 +265,7 @@ private:
     }
 
     std::optional<stored> value_;
-    std::error_code error_;
+    detail::error_slot error_;
 };
 
 } // namespace aloft::inline ALOFT_ABI

@@ -13,29 +13,32 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include <cstdint>
+
 namespace aloft::inline ALOFT_ABI::detail {
 
 inline void prepare(io_uring_sqe* sqe, const operation& op) noexcept {
+    std::uint32_t length = op.length;
+    ALOFT_KEEP_SCALAR(
+        length); // else it is loaded together with the flags, which were written apart
     switch (op.kind) {
     case operation_kind::read:
-        io_uring_prep_read(sqe, op.fd, op.address, op.length, op.offset);
+        io_uring_prep_read(sqe, op.fd, op.address, length, op.offset);
         return;
     case operation_kind::write:
-        io_uring_prep_write(sqe, op.fd, op.address, op.length, op.offset);
+        io_uring_prep_write(sqe, op.fd, op.address, length, op.offset);
         return;
     case operation_kind::read_vector:
-        io_uring_prep_readv(sqe, op.fd, static_cast<const iovec*>(op.address), op.length,
-                            op.offset);
+        io_uring_prep_readv(sqe, op.fd, static_cast<const iovec*>(op.address), length, op.offset);
         return;
     case operation_kind::write_vector:
-        io_uring_prep_writev(sqe, op.fd, static_cast<const iovec*>(op.address), op.length,
-                             op.offset);
+        io_uring_prep_writev(sqe, op.fd, static_cast<const iovec*>(op.address), length, op.offset);
         return;
     case operation_kind::receive:
-        io_uring_prep_recv(sqe, op.fd, op.address, op.length, static_cast<int>(op.flags));
+        io_uring_prep_recv(sqe, op.fd, op.address, length, static_cast<int>(op.flags));
         return;
     case operation_kind::send:
-        io_uring_prep_send(sqe, op.fd, op.address, op.length, static_cast<int>(op.flags));
+        io_uring_prep_send(sqe, op.fd, op.address, length, static_cast<int>(op.flags));
         return;
     case operation_kind::receive_message:
         io_uring_prep_recvmsg(sqe, op.fd, static_cast<datagram_message*>(op.address)->header(), 0);
@@ -54,7 +57,7 @@ inline void prepare(io_uring_sqe* sqe, const operation& op) noexcept {
         return;
     case operation_kind::open:
         io_uring_prep_openat(sqe, AT_FDCWD, static_cast<const char*>(op.address),
-                             static_cast<int>(op.flags), static_cast<mode_t>(op.length));
+                             static_cast<int>(op.flags), static_cast<mode_t>(length));
         return;
     case operation_kind::close:
         io_uring_prep_close(sqe, op.fd);
