@@ -237,8 +237,9 @@ TEST_CASE("waiting for a notification gives up in every way, and the mutex is fr
     condition_variable changed;
     std::atomic<int> held_again{0};
     testing::gives_up_in_every_way([&] { return wait_once(m, changed, &held_again); });
-    // Not where frames are destroyed, nor where the task is stopped before it locks.
-    CHECK(held_again.load() >= 3);
+    // Not where frames are destroyed, nor where the task is stopped before it locks, as it may be by the
+    // end of a runtime with two workers.
+    CHECK(held_again.load() >= 2);
     CHECK(held_again.load() <= 4);
     CHECK(m.try_lock());
     changed.notify_all();

@@ -169,7 +169,7 @@ TEST_CASE("children that run one after the other give way, however long they tak
     std::atomic<bool> other_ran{false};
     std::atomic<int> ended{0};
     auto child = [&]() -> task<> {
-        const auto end = std::chrono::steady_clock::now() + 5ms;
+        const auto end = std::chrono::steady_clock::now() + 50ms;
         while (!other_ran.load() && std::chrono::steady_clock::now() < end) {
         }
         ended.fetch_add(1);

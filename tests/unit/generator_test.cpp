@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // generator and async_generator: values in order, early exits, exceptions, views.
 #include <aloft/async_generator.hpp>
+#include <aloft/event.hpp>
 #include <aloft/generator.hpp>
 #include <aloft/runtime.hpp>
 #include <aloft/spawn.hpp>
@@ -420,10 +421,10 @@ TEST_CASE("an exception leaves an async_generator through next, and ends it") {
 
 TEST_CASE("when_each yields in the order of the ends, failures included") {
     runtime rt(runtime_options{}.threads(2));
-    const auto after = [](int turns, int value) -> task<int> {
-        for (int i = 0; i < turns; ++i) {
-            co_await aloft::sleep_for(1ms);
-        }
+    aloft::event first_was_seen;
+    const auto first = []() -> task<int> { co_return 2; };
+    const auto later = [&](int value) -> task<int> {
+        co_await first_was_seen.wait();
         if (value < 0) {
             throw std::out_of_range("negative");
         }
@@ -431,13 +432,14 @@ TEST_CASE("when_each yields in the order of the ends, failures included") {
     };
     const auto read = [&]() -> task<std::vector<std::size_t>> {
         std::vector<task<int>> children;
-        children.push_back(after(30, 1));
-        children.push_back(after(0, 2));
-        children.push_back(after(10, -1));
+        children.push_back(later(1));
+        children.push_back(first());
+        children.push_back(later(-1));
         auto ends = aloft::when_each(std::move(children));
         std::vector<std::size_t> order;
         while (auto* end = co_await ends.next()) {
             order.push_back(end->index);
+            first_was_seen.set();
             if (end->index == 2) {
                 CHECK_FALSE(end->result.has_value());
             } else {

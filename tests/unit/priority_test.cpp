@@ -97,7 +97,7 @@ task<void> several(std::size_t count, std::atomic<std::size_t>& turns,
 } // namespace
 
 TEST_CASE("a free worker takes high work first and background work last") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(test_support::workers(1));
     constexpr int rounds = 200;
     int in_order = 0;
     const auto all = [&]() -> task<> {
@@ -119,7 +119,7 @@ TEST_CASE("a free worker takes high work first and background work last") {
 }
 
 TEST_CASE("work of each class is taken first in, first out") {
-    runtime rt(runtime_options{}.threads(1));
+    runtime rt(test_support::workers(1));
     for (const priority p : {priority::high, priority::background}) {
         std::vector<int> order;
         const auto all = [&]() -> task<> {

@@ -2,6 +2,8 @@
 // The meeting of starter, reaper and canceller at an operation on a completion port; no Windows needed.
 #include <aloft/detail/reactor/start_handoff.hpp>
 
+#include <support/wait_until.hpp>
+#include <unit/helpers/scale.hpp>
 #include <unit/helpers/seed.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -37,7 +39,7 @@ TEST_CASE("a cancellation that comes before the call has returned is made by the
 }
 
 TEST_CASE("however the three meet, one finishes, and no cancellation is lost") {
-    constexpr std::uint64_t rounds = 20'000;
+    const std::uint64_t rounds = testing::scaled(20'000);
     testing::dice dice(testing::make_seed("start_handoff"));
     std::atomic<std::uint64_t> round{0};
     std::atomic<std::uint64_t> ended{0};
@@ -46,9 +48,7 @@ TEST_CASE("however the three meet, one finishes, and no cancellation is lost") {
     start_handoff handoff;
     const auto in_each_round = [&](auto&& act) {
         for (std::uint64_t i = 1; i <= rounds; ++i) {
-            while (round.load() < i) {
-                std::this_thread::yield();
-            }
+            test_support::wait_closely([&] { return round.load() >= i; });
             act(i);
             ended.fetch_add(1);
         }
@@ -80,10 +80,8 @@ TEST_CASE("however the three meet, one finishes, and no cancellation is lost") {
         finished = 0;
         canceled = 0;
         round.store(i);
-        while (ended.load() < 3 * i) {
-            dice.maybe_yield(2);
-            std::this_thread::yield();
-        }
+        dice.maybe_yield(2);
+        test_support::wait_closely([&] { return ended.load() >= 3 * i; });
         wrong += finished.load() == 1 && canceled.load() == 1 ? 0 : 1;
     }
     starter.join();

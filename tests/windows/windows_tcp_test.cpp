@@ -78,7 +78,7 @@ task<void> talk(endpoint remote, int rounds, int id, std::atomic<int>& echoed) {
     stream.shutdown(aloft::shutdown_how::write);
     std::array<char, 1> end{};
     const std::size_t rest = co_await stream.read_some(std::span<char>(end));
-    CHECK(rest == 0);
+    echoed.fetch_add(rest == 0 ? 0 : -rounds); // no assertion on several threads at once
 }
 
 task<void> many_talk(int connections, int rounds, std::atomic<int>& echoed) {
