@@ -10,7 +10,9 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -61,6 +63,16 @@ private:
     open_mode mode_;
 };
 
+/// preadv2() past the C library: as soon as a program has a second thread, glibc before 2.41 turns the
+/// thread's cancellation on and off around it, 4 % of a cached read. Sanitizers want to see the call.
+[[nodiscard]] inline ssize_t read_vector(int fd, const iovec& part, off_t at, int flags) noexcept {
+#if defined(__LP64__) && !ALOFT_ASAN && !ALOFT_TSAN
+    return ::syscall(SYS_preadv2, fd, &part, 1L, at, 0L, flags); // the position's upper half: none
+#else
+    return ::preadv2(fd, &part, 1, at, flags);
+#endif
+}
+
 /// A page-cached read through preadv2(RWF_NOWAIT) costs less than a trip through the ring, and
 /// never blocks; what is not cached goes to the ring. Past the page cache RWF_NOWAIT does wait for the
 /// device, so there nothing is tried.
@@ -78,7 +90,7 @@ public:
         }
         iovec part{buffer_.data(), transfer_length(buffer_.size())};
         const off_t at = offset_ == current_position ? -1 : static_cast<off_t>(offset_);
-        const ssize_t got = ::preadv2(fd_, &part, 1, at, RWF_NOWAIT);
+        const ssize_t got = read_vector(fd_, part, at, RWF_NOWAIT);
         return got >= 0 ? std::optional(static_cast<std::int32_t>(got)) : std::nullopt;
     }
     int prepare(operation& op) const noexcept {
