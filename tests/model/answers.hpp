@@ -130,7 +130,13 @@ private:
     int own_answers_ = 0;
 };
 
-/// One operation completes while somebody cancels it and two threads look after the queue.
+struct ending_rules {
+    bool stoppable = true;          // it is cancelled by a stop request; otherwise it is abandoned
+    bool abandons_with_lock = true; // who abandons it holds the reap lock when it says so
+};
+
+/// One operation completes while somebody cancels or abandons it and two threads look after the queue.
+template <ending_rules Rules = ending_rules{}>
 class cancel_and_complete {
     using operation = aloft::detail::operation;
     using phase = aloft::detail::operation_phase;
@@ -139,11 +145,12 @@ public:
     cancel_and_complete() {
         operation_.phase.store(phase::in_flight);
         operation_.answers = aloft::detail::answer_bit::own;
+        operation_.stoppable = Rules.stoppable;
     }
 
     std::vector<std::function<void()>> threads() {
         return {[this] { queue_.post(answer::own); }, // the device
-                [this] { (void)cancels_.add(operation_); },
+                [this] { Rules.stoppable ? (void)cancels_.add(operation_) : abandon(); },
                 [this] { // the owner: sends what is listed, reaps, and again
                     send();
                     reap();
@@ -157,14 +164,30 @@ public:
         reap();
         check(finished_ == 1, "the operation did not finish exactly once");
         check(cancels_.empty(), "a finished operation is still listed");
+        check(released_ == abandoned_, "an operation was abandoned and handed on, or neither");
     }
     [[nodiscard]] bool may_rest() const { return false; }
     [[nodiscard]] word plain_state() const {
         return mix(mix(queue_.state(), operation_.answers),
-                   static_cast<word>(kernel_knows_ * 8 + finished_));
+                   static_cast<word>(kernel_knows_ * 32 + finished_ * 4 + (abandoned_ ? 2 : 0) +
+                                     (released_ ? 1 : 0)));
     }
 
 private:
+    void abandon() {
+        if (Rules.abandons_with_lock) {
+            lock_.lock();
+        }
+        operation_.abandoned.store(true, std::memory_order_seq_cst);
+        abandoned_ = operation_.phase.load(std::memory_order_seq_cst) != phase::finished;
+        if (Rules.abandons_with_lock) {
+            lock_.unlock();
+        }
+        if (abandoned_) { // else the program ends with a sentence
+            (void)cancels_.add(operation_);
+        }
+    }
+
     void send() {
         if (cancels_.empty()) {
             return;
@@ -195,6 +218,7 @@ private:
             if (operation_.answers == 0 && cancels_.finish(operation_)) {
                 check(kernel_knows_ == 0, "finished while the kernel still knows its address");
                 ++finished_;
+                released_ = operation_.abandoned.load(std::memory_order_seq_cst);
             }
         });
         lock_.unlock();
@@ -206,6 +230,8 @@ private:
     operation operation_;
     int kernel_knows_ = 0;
     int finished_ = 0;
+    bool abandoned_ = false;
+    bool released_ = false;
 };
 
 } // namespace model

@@ -33,7 +33,9 @@ constexpr model::entry programs[] = {
     {"pop_ready_lightly_counted",
      &model::explore<model::pop_ready_lightly<model::sleep_rules{}, true>>},
     {"stolen_answers", &model::explore<model::stolen_answers<>>},
-    {"cancel_and_complete", &model::explore<model::cancel_and_complete>},
+    {"cancel_and_complete", &model::explore<model::cancel_and_complete<>>},
+    {"abandon_and_complete",
+     &model::explore<model::cancel_and_complete<model::ending_rules{.stoppable = false}>>},
     {"stop_and_leave", &model::explore<model::stop_and_leave>},
     {"stop_above", &model::explore<model::stop_above>},
     {"stop_twice", &model::explore<model::stop_twice>},
@@ -54,6 +56,8 @@ constexpr model::entry programs[] = {
     {"counted_searcher_passes_no_fence",
      &model::explore<
          model::pop_ready_lightly<model::sleep_rules{.fences_when_counted = false}, true>>},
+    {"abandoning_without_lock", &model::explore<model::cancel_and_complete<model::ending_rules{
+                                    .stoppable = false, .abandons_with_lock = false}>>},
     {"reaping_without_lock",
      &model::explore<model::stolen_answers<model::reaping_rules{.with_lock = false}>>},
     {"wake_up_entry_forgotten",

@@ -66,8 +66,9 @@ struct pipe_ends {
     descriptor write;
 };
 
-/// How often it has come back.
+/// How often it has come back. It may be cancelled.
 struct operation_with_count : operation {
+    operation_with_count() { stoppable = true; }
     int finishes = 0;
 };
 

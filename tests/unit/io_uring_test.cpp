@@ -549,6 +549,7 @@ TEST_CASE("an abandoned operation that never reached the kernel is released by t
     const descriptor event = open_event();
     std::vector<polling> operations(20);
     polling& abandoned = operations.back();
+    abandoned.stoppable = GENERATE(true, false);
     std::size_t finished_count = 0;
     const bool ran = kernel.run([&] {
         io_uring_reactor reactor(2);
@@ -592,9 +593,11 @@ TEST_CASE("operations are abandoned while others complete, on the owner's thread
         work_list finished;
         for (std::size_t i = 0; i < rounds; ++i) {
             short_ones[i].prepare(zero.get());
+            short_ones[i].stoppable = i % 4 < 2;
             reactor.submit(short_ones[i]);
             long_ones[i] = std::make_unique<polling>();
             long_ones[i]->prepare(event.get());
+            long_ones[i]->stoppable = i % 2 == 0;
             reactor.submit(*long_ones[i]);
             if (i % 3 == 0) {
                 reactor.poll(finished, 0);

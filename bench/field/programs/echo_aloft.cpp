@@ -20,13 +20,13 @@ aloft::task<> echo(aloft::tcp_stream stream) {
             co_return;
         }
         field::compute_if_heavy(static_cast<char>(buffer[0]));
-        std::span<const std::byte> rest = std::span(buffer).first(*size);
-        while (!rest.empty()) {
-            const auto sent = co_await aloft::as_result(stream.write_some(rest));
-            if (!sent) {
+        for (std::size_t sent = 0; sent < *size;) {
+            const auto rest = std::span(buffer).subspan(sent, *size - sent);
+            const auto more = co_await aloft::as_result(stream.write_some(rest));
+            if (!more) {
                 co_return;
             }
-            rest = rest.subspan(*sent);
+            sent += *more;
         }
     }
 }

@@ -17,6 +17,9 @@
 //    brings the reaper there again. So when it is finished, the kernel holds no reference to its
 //    address any more, and a late cancellation cannot hit another operation at the same place.
 // 3. A cancellation is not lost: it stays listed until it is sent, or the operation finishes.
+// 4. An operation that is not stoppable is cancelled only by who abandons it, and that one says so before,
+//    under the reap lock. So who finishes one that is neither, under that lock, need not ask for the phase:
+//    nobody else can change it.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>
@@ -29,7 +32,8 @@ namespace aloft::inline ALOFT_ABI::detail {
 
 class cancel_list {
 public:
-    /// Any thread. True: it was listed just now, and somebody has to be told.
+    /// Any thread, for one that is stoppable or abandoned. True: it was listed just now, and somebody has to
+    /// be told.
     [[nodiscard]] bool add(operation& op) noexcept {
         const spin_guard guard(lock_);
         operation_phase expected = operation_phase::in_flight;
@@ -104,10 +108,14 @@ public:
     /// Holder of the reap lock, when all of the operation's own answers are there. False: the
     /// cancellation's answer is still owed.
     [[nodiscard]] bool finish(operation& op) noexcept {
+        if (!op.stoppable && !op.abandoned.load(std::memory_order_relaxed)) [[likely]] {
+            op.phase.store(operation_phase::finished, std::memory_order_relaxed); // see 4
+            return true;
+        }
         operation_phase expected = operation_phase::in_flight;
-        // seq_cst: the phase against `abandoned`, see operation.hpp, 6
+        // relaxed: against add() on the same word, see 1
         if (op.phase.compare_exchange_strong(expected, operation_phase::finished,
-                                             std::memory_order_seq_cst)) [[likely]] {
+                                             std::memory_order_relaxed)) [[likely]] {
             return true;
         }
         const spin_guard guard(lock_);
@@ -115,7 +123,7 @@ public:
             return false;
         }
         unlist(op);
-        op.phase.store(operation_phase::finished, std::memory_order_seq_cst);
+        op.phase.store(operation_phase::finished, std::memory_order_relaxed);
         return true;
     }
 

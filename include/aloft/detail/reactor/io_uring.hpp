@@ -11,7 +11,9 @@
 // 2. Completion queue head, operations' `answers`, finished_, woken_: the holder of reap_lock_. The
 //    owner holds it while it is parked, so an answer that ends its wait is not consumed by somebody
 //    else.
-// 3. Cancellations: cancel_list.hpp.
+// 3. Cancellations: cancel_list.hpp. An operation is abandoned, and finished, under reap_lock_. Who needs
+//    the lock on another thread than the owner's counts itself in guests_ and wakes the owner, who does
+//    not take it again to park before they are through.
 // 4. wake_fd_ is written by anyone and never read: a multishot poll posts an entry per write.
 //
 // No wake-up is lost: wake() writes the event counter, and the poll posts an entry. If the owner is
@@ -109,6 +111,12 @@ public:
         }
     }
 
+    /// Here, and so without a second virtual call.
+    [[nodiscard]] bool submit_or_end(operation& op) noexcept override {
+        submit(op);
+        return false;
+    }
+
     void cancel(operation& op) noexcept override {
         if (cancels_.add(op)) {
             wake();
@@ -116,8 +124,12 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
-        begin_abandoning(op);
-        cancel(op);
+        {
+            const guest_lock guest(*this);
+            begin_abandoning(op);
+            (void)cancels_.add(op); // an owner that was parked finds it before it parks again
+        }
+        wake(); // one that was not, and is about to
         while (!has_been_released(op)) {
             // Serves the ring of this thread meanwhile: it may be the operation's own, or another
             // thread may wait in the same way for an operation of this one.
@@ -225,6 +237,27 @@ private:
     static_assert(offsetof(time_limit, seconds) == offsetof(__kernel_timespec, tv_sec));
     static_assert(offsetof(time_limit, nanoseconds) == offsetof(__kernel_timespec, tv_nsec));
 
+    /// The reap lock, taken on any thread, whoever is parked with it.
+    class guest_lock {
+    public:
+        explicit guest_lock(io_uring_reactor& home) noexcept : home_(home) {
+            home_.guests_.fetch_add(1, std::memory_order_relaxed);
+            while (!home_.reap_lock_.try_lock()) {
+                home_.wake();
+                std::this_thread::yield();
+            }
+        }
+        guest_lock(const guest_lock&) = delete;
+        guest_lock& operator=(const guest_lock&) = delete;
+        ~guest_lock() {
+            home_.reap_lock_.unlock();
+            home_.guests_.fetch_sub(1, std::memory_order_relaxed);
+        }
+
+    private:
+        io_uring_reactor& home_;
+    };
+
     /// Any thread. What the kernel does not know is about to complete, or its owner is just handing
     /// it over, or it waits in the backlog: it stays listed.
     void cancel_as_guest(work_list& finished) noexcept {
@@ -237,11 +270,7 @@ private:
             const bool again = op == first_left;
             const cancel_answer answer =
                 again ? cancel_answer::not_there : ring_.cancel_now(address_of(*op) | tag_own);
-            while (!reap_lock_.try_lock()) {
-                wake(); // the owner is back, and parks with the lock
-                std::this_thread::yield();
-            }
-            const std::scoped_lock lock(std::adopt_lock, reap_lock_);
+            const guest_lock guest(*this); // the owner may be back, and park
             cancel_list::answered(*op);
             if (op->answers == 0) { // its own answer came meanwhile
                 finish(*op, finished);
@@ -320,6 +349,9 @@ private:
     }
 
     void wait_and_reap(work_list& finished, clock_ns deadline) noexcept {
+        while (guests_.load(std::memory_order_relaxed) > 0) {
+            std::this_thread::yield();
+        }
         const std::scoped_lock lock(reap_lock_);
         submit_waiting();
         if (has_answers() || woken_ || something_waits()) {
@@ -436,6 +468,7 @@ private:
     work_list deferred_;
     atomic<bool> rearm_wake_{true};
     atomic<bool> can_cancel_now_{true};
+    atomic<unsigned> guests_{0};
     atomic<std::size_t> submitted_{0};
     atomic<std::size_t> finished_{0};
     cancel_list cancels_;

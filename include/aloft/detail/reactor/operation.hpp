@@ -19,8 +19,8 @@
 //    the record any more, not even by number: a late cancellation cannot hit another operation that
 //    was given the same address.
 // 5. finished: pushed once to the reaper's list; then it belongs to the worker that resumes it.
-// 6. `abandoned` is set by an awaiter that is destroyed in flight. It then waits for `released`,
-//    which the reaper stores as its last touch instead of pushing the operation.
+// 6. `abandoned` is set by an awaiter that is destroyed in flight, under the reap lock. It then waits for
+//    `released`, which the reaper stores as its last touch instead of pushing the operation.
 // 7. `stop_wanted` and `stoppable`, which is set before the operation starts, are for a stop request
 //    that comes from any thread, at any time (request_stop). Whoever stops sets stop_wanted and then
 //    looks at the phase; whoever submits sets the phase and then looks at stop_wanted: one of the two
@@ -28,8 +28,9 @@
 //    cancel() may come while submit() still runs: what the kernel does not know yet stays listed.
 // 8. Success beats a late cancellation: the result is the operation's own.
 // 9. This is how it is with a ring. Where there is none, the phases are in_flight, finished and
-//    released only, and `answers` says where the operation is (epoll.hpp, iocp.hpp). One that ends
-//    where it is submitted (reactor::submit_or_end) stays idle.
+//    released only, `answers` says where the operation is (epoll.hpp, iocp.hpp), and operation_end.hpp
+//    orders `abandoned` against the phase. One that ends where it is submitted
+//    (reactor::submit_or_end) stays idle.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>

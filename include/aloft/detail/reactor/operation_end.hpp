@@ -4,8 +4,9 @@
 // Layer: L2 reactor
 //
 // Who abandons sets `abandoned` and then looks at the phase; who reaps sets the phase to finished and
-// then looks at `abandoned`. One of the two sees the other: an operation is not both pushed and
-// released, and one that has been pushed already is noticed (operation.hpp, 5 and 6).
+// then looks at `abandoned`. One of the two sees the other, by the order of all four, or because a lock
+// is held around each pair (io_uring.hpp): an operation is not both pushed and released, and one that
+// has been pushed already is noticed (operation.hpp, 5 and 6).
 #pragma once
 
 #include <aloft/detail/base/assert.hpp>

@@ -201,7 +201,9 @@ public:
             resume_chain(node->coroutine);
             const bool cut = direct_runs() < 0;
             const std::int32_t used = cut ? runs : runs - direct_runs();
-            tick_ += static_cast<std::uint64_t>((used + per_look - 1) / per_look);
+            if (used > 0) { // seldom; and a division takes as long as the rest of this
+                tick_ += static_cast<std::uint64_t>((used + per_look - 1) / per_look);
+            }
             if (std::exchange(ran_oldest_, false)) {
                 oldest_pause_ = used > 0 && !cut ? oldest_pause_of_trees : 1;
             }
