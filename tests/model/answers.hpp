@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A completion queue between its owner, who parks, and others, who take answers and wake the owner;
-// and an operation between its completion and its cancellation.
+// A completion queue between its owner, who parks, and others, who take answers, wake the owner, or want
+// its lock; and an operation between its completion and its cancellation.
 //
 // Real: spin_lock, cancel_list, operation. Transcribed from io_uring.hpp, in its order of accesses:
-// wait_and_reap, try_reap, reap, take_answer, finish, help. The kernel is a queue whose entries are
+// wait_and_reap, guest_lock, try_reap, reap, take_answer, finish. The kernel is a queue whose entries are
 // posted in one step, which is what its own lock does.
 #pragma once
 
+#include <aloft/detail/base/back_off.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
 #include <aloft/detail/reactor/cancel_list.hpp>
 #include <aloft/detail/reactor/operation.hpp>
@@ -66,6 +67,87 @@ private:
     std::array<answer, 8> entries_{};
     aloft::detail::atomic<std::size_t> head_{0};
     aloft::detail::atomic<std::size_t> tail_{0};
+};
+
+struct guest_rules {
+    bool wakes = true;           // a guest that finds the lock taken wakes the owner
+    bool owner_gives_way = true; // the owner does not park while there are guests
+    bool adds_with_lock = true;  // what a guest lists it lists before it gives the lock back
+};
+
+/// An owner parks with the lock until what a guest lists under it has been sent.
+template <guest_rules Rules = guest_rules{}>
+class guest_of_parked_owner {
+public:
+    std::vector<std::function<void()>> threads() {
+        return {[this] { // the owner
+                    while (!sent_) {
+                        explorer::instance().forget(woken_ ? 1 : 0);
+                        park();
+                    }
+                },
+                [this] { visit(); },
+                [this] { // a worker that searches
+                    try_reap();
+                }};
+    }
+    void finished() { check(sent_, "what a guest has listed was not sent"); }
+    [[nodiscard]] bool may_rest() const { return false; }
+    [[nodiscard]] word plain_state() const {
+        return mix(queue_.state(), (woken_ ? 2u : 0u) + (sent_ ? 1u : 0u));
+    }
+
+private:
+    void park() {
+        while (const unsigned seen =
+                   Rules.owner_gives_way ? guests_.load(std::memory_order_acquire) : 0) {
+            aloft::detail::back_off(guests_, seen, 0);
+        }
+        lock_.lock();
+        sent_ = listed_.load(std::memory_order_relaxed);
+        if (!sent_ && !queue_.has_answers() && !woken_) {
+            queue_.wait();
+        }
+        reap();
+        woken_ = false;
+        lock_.unlock();
+    }
+
+    void visit() {
+        guests_.fetch_add(1, std::memory_order_relaxed);
+        if (!lock_.try_lock()) {
+            if (Rules.wakes) {
+                queue_.post(answer::wake_up);
+            }
+            lock_.lock();
+        }
+        if (Rules.adds_with_lock) {
+            listed_.store(true, std::memory_order_relaxed);
+        }
+        lock_.unlock();
+        guests_.fetch_sub(1, std::memory_order_relaxed);
+        if (!Rules.adds_with_lock) {
+            listed_.store(true, std::memory_order_relaxed);
+        }
+    }
+
+    void try_reap() {
+        if (queue_.has_answers() && lock_.try_lock()) {
+            reap();
+            lock_.unlock();
+        }
+    }
+
+    void reap() {
+        queue_.reap([this](answer) { woken_ = true; });
+    }
+
+    completion_queue queue_;
+    aloft::detail::spin_lock lock_;
+    aloft::detail::atomic<unsigned> guests_{0};
+    aloft::detail::atomic<bool> listed_{false};
+    bool woken_ = false;
+    bool sent_ = false;
 };
 
 /// The owner parks once; it must come back, because somebody wakes it, and its operation finishes.
@@ -132,7 +214,7 @@ private:
 
 struct ending_rules {
     bool stoppable = true;          // it is cancelled by a stop request; otherwise it is abandoned
-    bool abandons_with_lock = true; // who abandons it holds the reap lock when it says so
+    bool abandons_with_lock = true; // who abandons it passes the reap lock
 };
 
 /// One operation completes while somebody cancels or abandons it and two threads look after the queue.
@@ -175,16 +257,16 @@ public:
 
 private:
     void abandon() {
+        operation_.abandoned.store(true, std::memory_order_seq_cst);
         if (Rules.abandons_with_lock) {
             lock_.lock();
         }
-        operation_.abandoned.store(true, std::memory_order_seq_cst);
         abandoned_ = operation_.phase.load(std::memory_order_seq_cst) != phase::finished;
-        if (Rules.abandons_with_lock) {
-            lock_.unlock();
-        }
         if (abandoned_) { // else the program ends with a sentence
             (void)cancels_.add(operation_);
+        }
+        if (Rules.abandons_with_lock) {
+            lock_.unlock();
         }
     }
 
@@ -219,6 +301,9 @@ private:
                 check(kernel_knows_ == 0, "finished while the kernel still knows its address");
                 ++finished_;
                 released_ = operation_.abandoned.load(std::memory_order_seq_cst);
+                if (released_) {
+                    operation_.phase.store(phase::released, std::memory_order_release);
+                }
             }
         });
         lock_.unlock();

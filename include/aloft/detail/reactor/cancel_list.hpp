@@ -17,9 +17,9 @@
 //    brings the reaper there again. So when it is finished, the kernel holds no reference to its
 //    address any more, and a late cancellation cannot hit another operation at the same place.
 // 3. A cancellation is not lost: it stays listed until it is sent, or the operation finishes.
-// 4. An operation that is not stoppable is cancelled only by who abandons it, and that one says so before,
-//    under the reap lock. So who finishes one that is neither, under that lock, need not ask for the phase:
-//    nobody else can change it.
+// 4. An operation that is not stoppable is cancelled only by who abandons it, which marks it before, and
+//    lists it under the reap lock, if it is not finished. So who finishes one under that lock, and finds it
+//    neither stoppable nor marked, need not ask for the phase: nobody has listed it, nor will.
 #pragma once
 
 #include <aloft/detail/base/atomic.hpp>

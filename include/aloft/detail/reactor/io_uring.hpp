@@ -11,9 +11,8 @@
 // 2. Completion queue head, operations' `answers`, finished_, woken_: the holder of reap_lock_. The
 //    owner holds it while it is parked, so an answer that ends its wait is not consumed by somebody
 //    else.
-// 3. Cancellations: cancel_list.hpp. An operation is abandoned, and finished, under reap_lock_. Who needs
-//    the lock on another thread than the owner's counts itself in guests_ and wakes the owner, who does
-//    not take it again to park before they are through.
+// 3. Cancellations: cancel_list.hpp. Who needs reap_lock_ on another thread than the owner's counts itself
+//    in guests_ and wakes the owner, who does not take it again to park before they are through.
 // 4. wake_fd_ is written by anyone and never read: a multishot poll posts an entry per write.
 //
 // No wake-up is lost: wake() writes the event counter, and the poll posts an entry. If the owner is
@@ -33,6 +32,7 @@
 // when the kernel has refused entries, waits for the owner.
 #pragma once
 
+#include <aloft/detail/base/back_off.hpp>
 #include <aloft/detail/base/lean_algorithm.hpp>
 #include <aloft/detail/base/sanitizer.hpp>
 #include <aloft/detail/base/spin_lock.hpp>
@@ -81,6 +81,7 @@ public:
         if (thread_reactor() == this) {
             set_thread_reactor(nullptr);
         }
+        wait_for_none(abandoners_);
         ::close(wake_fd_);
     }
 
@@ -124,12 +125,13 @@ public:
     }
 
     void abandon(operation& op) noexcept override {
+        abandoners_.fetch_add(1, std::memory_order_relaxed);
+        mark_abandoned(op);
         {
             const guest_lock guest(*this);
-            begin_abandoning(op);
-            (void)cancels_.add(op); // an owner that was parked finds it before it parks again
+            expect_unfinished(op);
+            (void)cancels_.add(op); // the owner finds it before it parks again
         }
-        wake(); // one that was not, and is about to
         while (!has_been_released(op)) {
             // Serves the ring of this thread meanwhile: it may be the operation's own, or another
             // thread may wait in the same way for an operation of this one.
@@ -140,6 +142,8 @@ public:
             }
             cancel(op); // the kernel may have answered that it could not, yet; else no effect
         }
+        // order(io_uring.abandoners): release; the last touch of the reactor
+        abandoners_.fetch_sub(1, std::memory_order_release);
     }
 
     void collect(work_list& finished) noexcept override {
@@ -237,14 +241,27 @@ private:
     static_assert(offsetof(time_limit, seconds) == offsetof(__kernel_timespec, tv_sec));
     static_assert(offsetof(time_limit, nanoseconds) == offsetof(__kernel_timespec, tv_nsec));
 
+    static void wait_for_none(const atomic<unsigned>& count) noexcept {
+        constexpr unsigned rounds_that_yield = 10; // then it sleeps: see back_off.hpp
+        // order(io_uring.abandoners): acquire; they have touched the reactor for the last time
+        for (unsigned round = 0; const unsigned seen = count.load(std::memory_order_acquire);
+             ++round) {
+            if (round < rounds_that_yield) {
+                std::this_thread::yield();
+            } else {
+                back_off(count, seen, round - rounds_that_yield);
+            }
+        }
+    }
+
     /// The reap lock, taken on any thread, whoever is parked with it.
     class guest_lock {
     public:
         explicit guest_lock(io_uring_reactor& home) noexcept : home_(home) {
             home_.guests_.fetch_add(1, std::memory_order_relaxed);
-            while (!home_.reap_lock_.try_lock()) {
-                home_.wake();
-                std::this_thread::yield();
+            if (!home_.reap_lock_.try_lock()) {
+                home_.wake(); // once: it does not park again before guests_ is 0
+                home_.reap_lock_.lock();
             }
         }
         guest_lock(const guest_lock&) = delete;
@@ -349,9 +366,7 @@ private:
     }
 
     void wait_and_reap(work_list& finished, clock_ns deadline) noexcept {
-        while (guests_.load(std::memory_order_relaxed) > 0) {
-            std::this_thread::yield();
-        }
+        wait_for_none(guests_);
         const std::scoped_lock lock(reap_lock_);
         submit_waiting();
         if (has_answers() || woken_ || something_waits()) {
@@ -469,6 +484,8 @@ private:
     atomic<bool> rearm_wake_{true};
     atomic<bool> can_cancel_now_{true};
     atomic<unsigned> guests_{0};
+    atomic<unsigned> abandoners_{
+        0}; // who may still touch the reactor although nothing is in flight
     atomic<std::size_t> submitted_{0};
     atomic<std::size_t> finished_{0};
     cancel_list cancels_;

@@ -19,8 +19,9 @@
 //    the record any more, not even by number: a late cancellation cannot hit another operation that
 //    was given the same address.
 // 5. finished: pushed once to the reaper's list; then it belongs to the worker that resumes it.
-// 6. `abandoned` is set by an awaiter that is destroyed in flight, under the reap lock. It then waits for
-//    `released`, which the reaper stores as its last touch instead of pushing the operation.
+// 6. `abandoned` is set by an awaiter that is destroyed in flight, which then passes the reap lock: an
+//    operation whose finisher has not seen the mark is finished by then, which ends the program. Otherwise
+//    it waits for `released`, which the reaper stores as its last touch instead of pushing the operation.
 // 7. `stop_wanted` and `stoppable`, which is set before the operation starts, are for a stop request
 //    that comes from any thread, at any time (request_stop). Whoever stops sets stop_wanted and then
 //    looks at the phase; whoever submits sets the phase and then looks at stop_wanted: one of the two
