@@ -15,13 +15,7 @@ class scalar {
 public:
     scalar(T value) noexcept : value_(value) {}
     scalar(const scalar& other) noexcept : value_(other.value_) { ALOFT_KEEP_SCALAR(value_); }
-    scalar& operator=(const scalar& other) noexcept {
-        T value = other.value_;
-        ALOFT_KEEP_SCALAR(value);
-        value_ = value;
-        return *this;
-    }
-    ~scalar() = default;
+    scalar& operator=(const scalar&) noexcept = default;
 
     operator T() const noexcept { return value_; }
 

@@ -12,7 +12,8 @@
 //    owner holds it while it is parked, so an answer that ends its wait is not consumed by somebody
 //    else.
 // 3. Cancellations: cancel_list.hpp. Who needs reap_lock_ on another thread than the owner's counts itself
-//    in guests_ and wakes the owner, who does not take it again to park before they are through.
+//    in guests_ and wakes the owner, who does not take it again to park before they are through; between
+//    them the lock orders. abandoners_ counts who may still touch the reactor when nothing is in flight.
 // 4. wake_fd_ is written by anyone and never read: a multishot poll posts an entry per write.
 //
 // No wake-up is lost: wake() writes the event counter, and the poll posts an entry. If the owner is
@@ -258,7 +259,7 @@ private:
     class guest_lock {
     public:
         explicit guest_lock(io_uring_reactor& home) noexcept : home_(home) {
-            home_.guests_.fetch_add(1, std::memory_order_relaxed);
+            home_.guests_.fetch_add(1, std::memory_order_relaxed); // before the wake-up
             if (!home_.reap_lock_.try_lock()) {
                 home_.wake(); // once: it does not park again before guests_ is 0
                 home_.reap_lock_.lock();

@@ -201,7 +201,7 @@ public:
             resume_chain(node->coroutine);
             const bool cut = direct_runs() < 0;
             const std::int32_t used = cut ? runs : runs - direct_runs();
-            if (used > 0) { // seldom; and a division takes as long as the rest of this
+            if (used > 0) { // otherwise it is a division for nothing
                 tick_ += static_cast<std::uint64_t>((used + per_look - 1) / per_look);
             }
             if (std::exchange(ran_oldest_, false)) {

@@ -65,7 +65,8 @@ private:
 
 /// preadv2() past the C library: as soon as a program has a second thread, glibc before 2.41 turns the
 /// thread's cancellation on and off around it, 4 % of a cached read. Sanitizers want to see the call.
-[[nodiscard]] inline ssize_t read_vector(int fd, const iovec& part, off_t at, int flags) noexcept {
+[[nodiscard]] inline ssize_t read_past_libc(int fd, const iovec& part, off_t at,
+                                            int flags) noexcept {
 #if defined(__LP64__) && !ALOFT_ASAN && !ALOFT_TSAN
     return ::syscall(SYS_preadv2, fd, &part, 1L, at, 0L, flags); // the position's upper half: none
 #else
@@ -90,7 +91,7 @@ public:
         }
         iovec part{buffer_.data(), transfer_length(buffer_.size())};
         const off_t at = offset_ == current_position ? -1 : static_cast<off_t>(offset_);
-        const ssize_t got = read_vector(fd_, part, at, RWF_NOWAIT);
+        const ssize_t got = read_past_libc(fd_, part, at, RWF_NOWAIT);
         return got >= 0 ? std::optional(static_cast<std::int32_t>(got)) : std::nullopt;
     }
     int prepare(operation& op) const noexcept {
@@ -177,7 +178,7 @@ public:
 
 private:
     int fd_;
-    struct statx status_{};
+    struct statx status_ = {};
 };
 
 /// The descriptor is given up when the operation begins: the kernel frees it even if it reports an
